@@ -1,0 +1,140 @@
+# gabion. Targets: all deps demo check check-kernels lint bench install uninstall clean (see README.md).
+# Variables: V=1 (print commands), SAN=address,undefined, DEBUG=1, BUILD=dir, PREFIX, DESTDIR, CC.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+BUILD   ?= build$(if $(SAN),-san)
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VERSION := 0.1.0
+
+ifeq ($(V),1)
+Q :=
+else
+Q := @
+endif
+say = @printf '  %-7s %s\n' '$(1)' '$(2)';
+
+PKGS := libseccomp jansson yaml-0.1 libcap
+# A fresh machine has no pkg-config yet: the deps target runs first, then make again.
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wswitch-enum \
+	-Wundef -Wvla -Wpointer-arith -Wwrite-strings -Wcast-qual -Wold-style-definition -Wredundant-decls \
+	-Wnull-dereference -Wimplicit-fallthrough -Werror=implicit-function-declaration -Werror=incompatible-pointer-types
+IS_CLANG := $(shell $(CC) --version 2>/dev/null | grep -c clang)
+ifeq ($(IS_CLANG),0)
+WARN += -Wlogical-op -Wduplicated-cond -Werror=override-init
+else
+WARN += -Werror=initializer-overrides
+endif
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+
+HARDEN := -fPIE -fstack-protector-strong -fcf-protection=full -ftrivial-auto-var-init=zero -fstack-clash-protection \
+	-fno-strict-aliasing
+OPT := -O2 -g
+ifneq ($(SAN),)
+OPT := -O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined
+else ifeq ($(DEBUG),1)
+OPT := -O0 -g
+else
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+endif
+
+CPPFLAGS += -D_GNU_SOURCE -DGABION_VERSION='"$(VERSION)"' -Iinclude -I. -I$(BUILD)/gen $(PKG_CFLAGS)
+CFLAGS   += -std=gnu17 $(OPT) $(WARN) $(HARDEN) -pthread
+LDFLAGS  += -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -pthread
+LDLIBS   += $(PKG_LIBS)
+
+SRCS := $(wildcard policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c)
+OBJS := $(SRCS:%.c=$(BUILD)/%.o)
+LIBOBJS := $(filter-out $(BUILD)/monitor/main.o,$(OBJS))
+EMBED := $(sort $(wildcard policy/agents/*.yaml))
+
+UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c))
+BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
+
+.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint bench install uninstall clean tests
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+all: $(BUILD)/gabion $(BUILD)/gabion-oci
+
+$(BUILD)/gabion: $(OBJS)
+	$(call say,LD,$@) $(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJS) $(LDLIBS)
+
+$(BUILD)/gabion-oci: $(BUILD)/gabion
+	$(Q)ln -sf gabion $@
+
+# Data files become C arrays: name, bytes.
+$(BUILD)/gen/agents.inc: $(EMBED) tests/lib/embed.sh
+	$(call say,GEN,$@) mkdir -p $(@D) && sh tests/lib/embed.sh $(EMBED) > $@
+
+$(BUILD)/monitor/agent.o: $(BUILD)/gen/agents.inc
+
+$(BUILD)/%.o: %.c Makefile
+	$(call say,CC,$<) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/%: tests/unit/%.c $(LIBOBJS) Makefile
+	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBOBJS) $(LDLIBS) -lcmocka
+
+# Guest programs: what runs inside. Plain, no library of ours, so that they are the same program outside.
+$(BUILD)/tests/%: tests/%.c Makefile
+	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g $(WARN) -Itests/lib -pthread -MMD -MP -MF $@.d -o $@ $< -ldl
+
+$(BUILD)/bench/%: bench/%.c Makefile
+	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -pthread -MMD -MP -MF $@.d -o $@ $<
+
+deps:
+	@sh tests/lib/deps.sh
+
+tests: all $(UNIT) $(GUEST)
+
+demo check check-kernels lint bench: deps
+demo:
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)sh tests/lib/demo.sh $(BUILD)/gabion
+
+check:
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BUILD=$(BUILD) bash tests/lib/check.sh
+
+check-kernels:
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)BUILD=$(BUILD) bash tests/kernels/matrix.sh
+
+lint:
+	$(Q)BUILD=$(BUILD) bash tests/lib/lint.sh
+
+bench:
+	$(Q)$(MAKE) --no-print-directory all $(BENCH)
+	$(Q)BUILD=$(BUILD) bash bench/run.sh
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/gabion/apparmor \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	install -m 755 $(BUILD)/gabion $(DESTDIR)$(PREFIX)/bin/gabion
+	ln -sf gabion $(DESTDIR)$(PREFIX)/bin/gabion-oci
+	install -m 644 docs/gabion.1 $(DESTDIR)$(PREFIX)/share/man/man1/gabion.1
+	sed 's|@BINDIR@|$(PREFIX)/bin|' docs/apparmor/gabion > $(DESTDIR)$(PREFIX)/share/gabion/apparmor/gabion
+	$(BUILD)/gabion completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gabion
+	$(BUILD)/gabion completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gabion
+	$(BUILD)/gabion completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gabion.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/gabion $(DESTDIR)$(PREFIX)/bin/gabion-oci $(DESTDIR)$(PREFIX)/share/man/man1/gabion.1 \
+		$(DESTDIR)$(PREFIX)/share/gabion/apparmor/gabion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gabion \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gabion $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gabion.fish
+	-rmdir $(DESTDIR)$(PREFIX)/share/gabion/apparmor $(DESTDIR)$(PREFIX)/share/gabion 2>/dev/null
+
+clean:
+	rm -rf build build-san
+
+-include $(OBJS:.o=.d) $(UNIT:=.d) $(GUEST:=.d) $(BENCH:=.d)

@@ -1,0 +1,79 @@
+/*
+ * The plan: for each family of calls the cheapest sound way on this host. plan_make() is pure: (policy,
+ * floor facts, wishes) to a level and a reason for each key. NATIVE and OBSERVE are only given out from an
+ * allow list of pairs (floor fact, key), each proven by a differential test (tests/guest/floor_*).
+ */
+#ifndef GABION_PLAN_H
+#define GABION_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy.h"
+#include "table.h"
+
+/* Zero is the strictest. */
+enum level {
+	LEVEL_DENY = 0, /* errno from the filter */
+	LEVEL_EMULATE,  /* notified, performed by the sentry */
+	LEVEL_OBSERVE,  /* notified, recorded, refused early with a reason, else continued: the floor holds every rule */
+	LEVEL_NATIVE,   /* allowed by the filter: the floor holds every rule and nobody asked for a record */
+};
+
+/* What the plan speaks about: a family, where one level does not fit all of its calls, a part of one. */
+enum plan_key {
+	PLAN_READ = 0, /* FAM_OPEN without a flag that writes or creates */
+	PLAN_WRITE,    /* FAM_OPEN else */
+	PLAN_META,
+	PLAN_CHANGE,
+	PLAN_LIST,
+	PLAN_CHDIR,
+	PLAN_EXEC,
+	PLAN_WATCH,
+	PLAN_SOCKET,
+	PLAN_CONNECT,
+	PLAN_BIND,
+	PLAN_SEND,
+	PLAN_SIGNAL,
+	PLAN_PROCESS,
+	PLAN_COUNT
+};
+
+/* Facts about the floor that was really built (monitor/floor sets them after the fact, never before). */
+enum floor_fact {
+	FLOOR_VIEW = 1 << 0,         /* mount view: only what the rules read is mounted, read-only but for write rules */
+	FLOOR_VIEW_NOEXEC = 1 << 1,  /* in that view everything writable but the exec exceptions is noexec */
+	FLOOR_LANDLOCK_FS = 1 << 2,  /* Landlock rules for read, write and exec rules without globs */
+	FLOOR_LANDLOCK_TCP = 1 << 3, /* Landlock refuses every TCP bind and connect */
+	FLOOR_LANDLOCK_SCOPE = 1 << 4, /* Landlock scopes signals and abstract sockets to the tree (ABI 6) */
+	FLOOR_PIDNS = 1 << 5,        /* pid namespace of its own: no other process can be named */
+	FLOOR_NETNS = 1 << 6,        /* network namespace of its own with loopback only */
+	FLOOR_IPCNS = 1 << 7,
+	FLOOR_USERNS = 1 << 8,
+	FLOOR_NNP = 1 << 9,          /* no_new_privs, empty capability sets */
+	FLOOR_CGROUP_KILL = 1 << 10,
+};
+
+struct plan_wish {
+	bool mediate_all;   /* --mediate all: emulate wherever emulation exists */
+	bool record_reads;  /* refused reads are wanted in the record (the default): observe instead of native */
+};
+
+struct plan {
+	enum level level[PLAN_COUNT];
+	const char *why[PLAN_COUNT]; /* static text: which fact or rule made it so */
+	uint32_t floor;              /* the floor facts it was made for */
+};
+
+#define PLAN_NULL ((struct plan){ .floor = 0 })
+
+void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *wish, struct plan *ret_plan);
+
+/* The key that governs a row (FAM_OPEN: PLAN_WRITE, the stricter to be asked); PLAN_COUNT where none does. */
+enum plan_key plan_key_of(const struct sys_row *row);
+
+const char *plan_key_name(enum plan_key k);
+const char *plan_level_name(enum level l);
+const char *plan_fact_name(enum floor_fact f);
+
+#endif

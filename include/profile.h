@@ -1,0 +1,23 @@
+/*
+ * Built-in profiles: rules every run of that profile starts with. (The policy language arrives with its own issue; until then
+ * the profiles are tables in policy/profile.c.)
+ */
+#ifndef GABION_PROFILE_H
+#define GABION_PROFILE_H
+
+#include "policy.h"
+
+/* What a profile's patterns may refer to. All absolute and canonical. */
+struct profile_env {
+	const char *home;      /* ~ in patterns: the guest's home */
+	const char *const *workspaces; /* ${workspace}: NULL-terminated */
+	const char *scratch;   /* private executable scratch directory (TMPDIR) */
+	bool view;             /* a mount view exists: /tmp, /run, /dev/shm and ~ are private */
+};
+
+/* Adds PROFILE's rules to B with origin "profile NAME". -ENOENT: no such profile. */
+int profile_add(struct policy_builder *b, const char *profile, const struct profile_env *env);
+/* NULL-terminated. */
+const char *const *profile_names(void);
+
+#endif

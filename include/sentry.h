@@ -1,0 +1,49 @@
+/*
+ * The sentry's front door and what the monitor says to it while it runs.
+ *
+ * sentry_run() is the main of the sentry process once monitor/launch.c has put it in place: first process
+ * of the outer pid namespace, in the guest's user namespace, root and Landlock domain, with its own /proc
+ * at .proc_fd. It confines itself and answers notifications until no guest is left.
+ */
+#ifndef GABION_SENTRY_H
+#define GABION_SENTRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "plan.h"
+#include "policy.h"
+#include "record.h"
+
+struct sentry_config {
+	int listener;  /* seccomp listener; owned by the sentry */
+	int proc_fd;   /* directory of a procfs that shows the guest's threads by the ids notifications carry */
+	int control;   /* SEQPACKET socket to the monitor: struct sentry_msg each way; its end is our end */
+	pid_t init;    /* the guest's first process, in the sentry's pid namespace */
+	const struct policy_builder *rules; /* to compile again when widened */
+	const struct policy *policy;
+	const struct plan *plan;
+	struct record_ring *ring;
+};
+
+enum sentry_msg_kind {
+	SENTRY_MSG_NONE = 0, /* never valid */
+	SENTRY_MSG_ADD_RULE, /* monitor -> sentry: one more rule */
+	SENTRY_MSG_DONE,     /* sentry -> monitor: the last ADD_RULE holds now (.value 0) or failed (-errno) */
+};
+
+/* Fixed size both ways; anything else ends the run. */
+struct sentry_msg {
+	uint32_t kind;
+	int32_t value;
+	uint32_t rule_kind;
+	char pattern[4096];
+	char origin[256];
+};
+
+/* Serves until no guest is left (returns 0) or a failure of ours (negative errno). All calls pending then
+ * fail with ENOSYS in the guest, by the kernel, once the listener is closed. */
+int sentry_run(const struct sentry_config *cfg);
+
+#endif

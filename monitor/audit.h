@@ -1,0 +1,33 @@
+/*
+ * The record on disk: one JSON object a decision, one line each. Drains the sentry's ring, writes in batches, is capped
+ * (refusals keep a reserve), counts what it dropped, and adds up the summary of refusals.
+ */
+#ifndef GABION_MONITOR_AUDIT_H
+#define GABION_MONITOR_AUDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "policy.h"
+#include "record.h"
+
+struct audit;
+
+/* Opens PATH for appending (0600, O_NOFOLLOW|O_CLOEXEC) with at most CAP bytes (0: default). POLICY names the rules
+ * (kept, not owned; audit_policy() changes it). The ring is not owned. -errno. */
+int audit_open(const char *path, uint64_t cap, struct record_ring *ring, const struct policy *policy, struct audit **ret_a);
+void audit_policy(struct audit *a, const struct policy *policy);
+/* Descriptor for poll(2) (POLLIN) that says the ring may have content, and the delay in ms after which to drain again
+ * although it is silent (-1: none): the ring is drained at most every 20 ms and costs nothing when idle. */
+int audit_fd(const struct audit *a);
+int audit_timeout(const struct audit *a);
+/* Takes everything there is, formats and writes it. Failures to write are counted, never passed on. */
+void audit_drain(struct audit *a);
+/* The summary for people: what was refused, how often, by which rule, and the option that would allow it. Nothing
+ * where nothing was refused. MARKDOWN for $GITHUB_STEP_SUMMARY. */
+void audit_summary(const struct audit *a, FILE *out, bool markdown, const char *run_id);
+uint64_t audit_refused(const struct audit *a);
+struct audit *audit_close(struct audit *a);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * Inside the sentry: event -> call -> verdict -> reply.
+ *
+ * A call is an event with its arguments copied in, once. A handler (one for each row, named in
+ * syscalls.tbl) turns a call into a reply on its own copy of the arguments. handle.c is the only place that
+ * looks at class and level; reply_continue() the only one that makes a continuing reply.
+ *
+ * Threads: one receiver runs the handlers. A handler that may block returns call_handoff(): a helper
+ * thread then runs the blocking part and answers. Every thread that runs handlers has unshared its
+ * filesystem context (CLONE_FS), so that umask and working directory are its own.
+ */
+#ifndef GABION_SENTRY_HANDLE_H
+#define GABION_SENTRY_HANDLE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "event.h"
+#include "mech.h"
+#include "plan.h"
+#include "policy.h"
+#include "record.h"
+#include "reply.h"
+#include "table.h"
+#include "verdict.h"
+
+struct sentry {
+	struct mech *mech;
+	int proc_fd;  /* procfs with the guest's threads by the ids in events; the guest cannot see it */
+	int root_fd;  /* O_PATH of the guest's root directory */
+	pid_t init;   /* guest's first process in our pid namespace */
+	const struct policy *policy; /* current snapshot; read once a call with sentry_policy() */
+	const struct plan *plan;
+	struct record_ring *ring;
+};
+
+enum { CALL_PATHS = 2 };
+
+struct call {
+	struct sentry *s;
+	struct event ev;
+	const struct sys_row *row;
+	const struct policy *policy; /* the snapshot this call is judged by */
+	enum level level;            /* the plan's word for this call */
+
+	/* Copied in by copyin.c: the row's first two path arguments, in order. path_err: 0, or the positive
+	 * errno the copy met (EFAULT, ENAMETOOLONG), which a handler reports when Linux would. */
+	int path_err[CALL_PATHS];
+	size_t path_len[CALL_PATHS];
+	char path[CALL_PATHS][PATH_MAX];
+
+	/* For the record: what was judged. Filled by call_judge(). */
+	enum op op;
+	struct verdict verdict;
+	bool judged;
+	size_t object_len[CALL_PATHS];
+	char object[CALL_PATHS][PATH_MAX];
+
+	/* For blocking work: private to the handler that handed the call on. */
+	struct reply (*blocking)(struct call *c);
+	int held[4]; /* descriptors kept over the hand-over; -1 where unused; closed with the call */
+	uint64_t scratch[4];
+};
+
+typedef struct reply handler_fn(struct call *c);
+
+/* Current snapshot of the policy. */
+const struct policy *sentry_policy(const struct sentry *s);
+
+/* Judges OP on canonical PATH, remembers it as object INDEX (0 or 1) for the record, returns the verdict. The
+ * first denial of a call stays its verdict. */
+struct verdict call_judge(struct call *c, int index, enum op op, const char *path, size_t len);
+/* The same for a directory or file about to be moved or removed (policy_path_move). */
+struct verdict call_judge_move(struct call *c, int index, const char *path, size_t len, bool is_dir);
+/* The denying reply for V. */
+struct reply call_refuse(const struct call *c, struct verdict v);
+
+/* Lets the kernel perform the call: only for rows of class SCALAR or RECHECK, or where the plan says OBSERVE for the
+ * row's family; anything else aborts (invariant 2). */
+struct reply reply_continue(const struct call *c);
+
+/* Hands C to a helper thread, which runs FN(c) and sends its reply. FN may block in interruptible system calls: while
+ * it does, the caller's pending signals are watched; a signal the caller would take interrupts the helper
+ * (EINTR), and FN then returns reply_restart(). */
+struct reply call_handoff(struct call *c, struct reply (*fn)(struct call *c));
+/* The call is interrupted: -ERESTARTSYS (512), which the kernel turns into EINTR or a restart. */
+struct reply reply_restart(void);
+
+/* 0 while the caller still waits (wraps mech alive); MECH_E_GONE else. Ask before an effect (invariant 4). */
+int call_alive(const struct call *c);
+/* Guest memory; 0, positive errno (EFAULT, ENAMETOOLONG) for the guest, or negative: caller gone (drop the call by
+ * returning any reply: it is not delivered). */
+int call_read(const struct call *c, uint64_t addr, void *buf, size_t len);
+int call_write(const struct call *c, uint64_t addr, const void *buf, size_t len);
+
+/* Caller's facts, read from proc_fd. All return 0 or a negative errno. */
+int call_tgid(const struct call *c, pid_t *ret_tgid);
+int call_umask(const struct call *c, mode_t *ret_umask);
+/* Duplicate of the caller's descriptor FD, close-on-exec (pidfd_getfd: the same open file description). -EBADF
+ * where the caller has none such, -errno else. */
+int call_getfd(const struct call *c, int fd, int *ret_fd);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * (dirfd, path, follow) to a held object: the only place where a guest's path string is walked (invariant 5).
+ * /proc/self, /proc/thread-self, /dev/fd and every magic link name the guest, never the sentry
+ * (invariant 6). Resolution stays inside the guest's root.
+ */
+#ifndef GABION_SENTRY_PATH_H
+#define GABION_SENTRY_PATH_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+#include "handle.h"
+
+enum path_flag {
+	PATH_NOFOLLOW = 1 << 0, /* a final symlink is the object itself */
+	PATH_PARENT = 1 << 1,   /* the parent is held too, and the object need not exist (fd -1) */
+	PATH_EMPTY = 1 << 2,    /* an empty path names dirfd itself (AT_EMPTY_PATH) */
+	PATH_DIRECTORY = 1 << 3, /* the object must be a directory: ENOTDIR */
+	PATH_NO_MAGIC = 1 << 4, /* RESOLVE_NO_MAGICLINKS of openat2: ELOOP */
+	PATH_NO_SYMLINKS = 1 << 5, /* RESOLVE_NO_SYMLINKS */
+	PATH_BENEATH = 1 << 6,  /* RESOLVE_BENEATH: EXDEV */
+	PATH_IN_ROOT = 1 << 7,  /* RESOLVE_IN_ROOT: dirfd is the root */
+	PATH_NO_XDEV = 1 << 8,  /* RESOLVE_NO_XDEV: EXDEV */
+};
+
+struct object {
+	int fd;        /* O_PATH descriptor of the object; -1: it does not exist (only with PATH_PARENT) */
+	int parent;    /* with PATH_PARENT: O_PATH descriptor of the directory that holds it; else -1 */
+	bool slash;    /* the path ended in a slash (or /.): it must be a directory */
+	bool dots;     /* with PATH_PARENT: the last component is . or .. or the root itself: nothing to create or remove */
+	bool magic;    /* reached through a magic link last: fd is what the link names, path may be no path ("pipe:[1]") */
+	bool opened;   /* fd is not O_PATH but already opened as asked (never set by path_resolve) */
+	char name[NAME_MAX + 1]; /* with PATH_PARENT: last component */
+	size_t path_len;
+	char path[PATH_MAX]; /* canonical path in the guest's view, also of what does not exist yet */
+};
+
+#define OBJECT_NULL ((struct object){ .fd = -1, .parent = -1 })
+
+/*
+ * Resolves PATH relative to the caller's DIRFD (AT_FDCWD: its working directory). Returns 0; a positive errno for the
+ * guest (ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG, EBADF, EXDEV ...), as Linux would answer; or a
+ * negative errno: our failure (deny with it). RET_OBJ is set only on 0 and then owned by the caller:
+ * object_clear(). Blocks only in the file system.
+ */
+int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags, struct object *ret_obj);
+
+/* Closes what is held, returns to OBJECT_NULL; takes half-built objects. */
+void object_clear(struct object *o);
+#define AUTO_OBJECT __attribute__((cleanup(object_clear)))
+
+/* "/proc/self/fd/N" of a descriptor of our own, for calls that take only a path; static size buffer of the caller. The
+ * sentry's own procfs must be used: dirfd = proc_fd, path "self/fd/N" (written here). */
+void path_of_fd(int fd, char ret_buf[32]);
+
+#endif
