@@ -1,0 +1,236 @@
+/*
+ * Changing names: mkdir, mknod, symlink, link, unlink, rmdir (rename has its own file). A name is held as its
+ * parent directory and its last component, never followed; the rule is asked about the canonical path of the
+ * two; then the same call is made on the held parent. A trailing slash is handed on with the name, so that
+ * the kernel says what it says of it.
+ *
+ * What a sibling can do between the judgement and the call: it can put another object under the name, or
+ * rename a directory above. Neither matters here. The judgement is about the path, not about what lies there,
+ * and these calls take or make one name: a file, an empty directory. If a directory above was renamed
+ * meanwhile, the result is the one of our call followed by that rename, and renaming a directory is permitted
+ * only where no restriction could match below its old or new path (fs_change_rename.c). link() takes the old
+ * object by descriptor, so what is linked is what was judged.
+ *
+ * Where the name already exists and may be seen, the makers answer EEXIST before the rule about writing is
+ * asked, as Linux does before it looks at a read-only mount (mkdir -p relies on it). Where it does not exist,
+ * unlink and rmdir answer ENOENT unless the file system itself would say EROFS first (rm -f relies on it).
+ *
+ * Syscalls: mkdirat, mknodat, symlinkat, linkat, unlinkat, umask.
+ */
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sentry/fs.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+/* The last component with the slash the guest wrote after it. */
+struct last {
+	char name[NAME_MAX + 2];
+};
+
+static struct last last_of(const struct object *o)
+{
+	struct last l;
+
+	(void)snprintf(l.name, sizeof(l.name), "%s%s", o->name, o->slash ? "/" : "");
+	return l;
+}
+
+/*
+ * Everything before a name is made: resolution of path INDEX to parent and name, EEXIST, the rule. Where the plan
+ * observes, the kernel makes it.
+ */
+static bool prepare(struct call *c, int index, int path, int dirfd, struct object *ret_obj,
+		    struct reply *ret_reply)
+{
+	if (!fs_resolve(c, path, dirfd, PATH_PARENT | PATH_NOFOLLOW, ret_obj, ret_reply))
+		return false;
+	if (ret_obj->dots || ret_obj->fd >= 0) {
+		if (!fs_permit(c, index, OP_STAT, ret_obj, ret_reply))
+			return false;
+		*ret_reply = reply_deny(EEXIST);
+		return false;
+	}
+	return fs_permit(c, index, OP_WRITE, ret_obj, ret_reply);
+}
+
+static struct reply do_mkdir(struct call *c, int dirfd, mode_t mode)
+{
+	AUTO_OBJECT struct object o = OBJECT_NULL;
+	struct reply reply;
+	int r;
+
+	if (!prepare(c, 0, 0, dirfd, &o, &reply))
+		return reply;
+	r = fs_umask(c);
+	if (r < 0)
+		return reply_deny(-r);
+	if (!fs_ready(c, &reply))
+		return reply;
+	return fs_answer(mkdirat(o.parent, last_of(&o).name, mode));
+}
+
+struct reply fs_change_mkdir(struct call *c)
+{
+	return do_mkdir(c, AT_FDCWD, (mode_t)(uint16_t)c->ev.args[1]);
+}
+
+struct reply fs_change_mkdirat(struct call *c)
+{
+	return do_mkdir(c, (int)c->ev.args[0], (mode_t)(uint16_t)c->ev.args[2]);
+}
+
+static struct reply do_mknod(struct call *c, int dirfd, mode_t mode)
+{
+	AUTO_OBJECT struct object o = OBJECT_NULL;
+	mode_t type = mode & S_IFMT;
+	struct reply reply;
+	int r;
+
+	if (type == S_IFDIR)
+		return reply_deny(EPERM);
+	if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR &&
+	    type != S_IFBLK)
+		return reply_deny(EINVAL);
+	if (!prepare(c, 0, 0, dirfd, &o, &reply))
+		return reply;
+	/* A device node names a driver behind every rule (a whiteout, device 0, included). */
+	if (type == S_IFCHR || type == S_IFBLK)
+		return reply_deny(EPERM);
+	r = fs_umask(c);
+	if (r < 0)
+		return reply_deny(-r);
+	if (!fs_ready(c, &reply))
+		return reply;
+	return fs_answer(mknodat(o.parent, last_of(&o).name, mode, 0));
+}
+
+struct reply fs_change_mknod(struct call *c)
+{
+	return do_mknod(c, AT_FDCWD, (mode_t)(uint16_t)c->ev.args[1]);
+}
+
+struct reply fs_change_mknodat(struct call *c)
+{
+	return do_mknod(c, (int)c->ev.args[0], (mode_t)(uint16_t)c->ev.args[2]);
+}
+
+/* The text of a link is no path yet: it is judged whenever somebody follows it. */
+static struct reply do_symlink(struct call *c, uint64_t text_addr, int dirfd)
+{
+	AUTO_OBJECT struct object o = OBJECT_NULL;
+	struct reply reply;
+	char text[PATH_MAX];
+	int r;
+
+	r = fs_read_str(c, text_addr, text, sizeof(text));
+	if (r != 0)
+		return fs_fault(r);
+	if (text[0] == '\0')
+		return reply_deny(ENOENT);
+	if (!prepare(c, 0, 0, dirfd, &o, &reply) || !fs_ready(c, &reply))
+		return reply;
+	return fs_answer(symlinkat(text, o.parent, last_of(&o).name));
+}
+
+struct reply fs_change_symlink(struct call *c)
+{
+	return do_symlink(c, c->ev.args[0], AT_FDCWD);
+}
+
+struct reply fs_change_symlinkat(struct call *c)
+{
+	return do_symlink(c, c->ev.args[0], (int)c->ev.args[1]);
+}
+
+/*
+ * A hard link gives the old object a second name, under which no rule about the first one holds. So it must be
+ * permitted to write to the old one as well.
+ */
+static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsigned int flags)
+{
+	AUTO_OBJECT struct object old = OBJECT_NULL, new = OBJECT_NULL;
+	struct reply reply;
+	char path[32];
+
+	if ((flags & ~(unsigned int)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0)
+		return reply_deny(EINVAL);
+	if (!fs_resolve(c, 0, old_dirfd,
+			((flags & AT_EMPTY_PATH) != 0 ? PATH_EMPTY : 0) |
+				((flags & AT_SYMLINK_FOLLOW) != 0 ? 0 : PATH_NOFOLLOW),
+			&old, &reply))
+		return reply;
+	if (!fs_permit(c, 0, OP_STAT, &old, &reply) || !prepare(c, 1, 1, new_dirfd, &new, &reply) ||
+	    !fs_permit(c, 0, OP_WRITE, &old, &reply) || !fs_ready(c, &reply))
+		return reply;
+	path_of_fd(old.fd, path);
+	return fs_answer(linkat(c->s->proc_fd, path, new.parent, last_of(&new).name, AT_SYMLINK_FOLLOW));
+}
+
+struct reply fs_change_link(struct call *c)
+{
+	return do_link(c, AT_FDCWD, AT_FDCWD, 0);
+}
+
+struct reply fs_change_linkat(struct call *c)
+{
+	return do_link(c, (int)c->ev.args[0], (int)c->ev.args[2], (unsigned int)c->ev.args[4]);
+}
+
+/* What Linux answers for a last component that is no name. */
+static int removal_of_dots(const char *path, bool dir)
+{
+	size_t len = strlen(path);
+
+	if (!dir)
+		return EISDIR;
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	if (len == 0)
+		return EBUSY;
+	return len >= 2 && path[len - 2] == '.' ? ENOTEMPTY : EINVAL;
+}
+
+/* An empty directory carries nothing away with it, so rmdir asks no more than unlink. */
+static struct reply do_unlink(struct call *c, int dirfd, bool dir)
+{
+	AUTO_OBJECT struct object o = OBJECT_NULL;
+	struct reply reply;
+
+	if (!fs_resolve(c, 0, dirfd, PATH_PARENT | PATH_NOFOLLOW, &o, &reply))
+		return reply;
+	if (o.dots)
+		return reply_deny(removal_of_dots(c->path[0], dir));
+	if (o.fd < 0 && policy_path(c->policy, OP_WRITE, o.path, o.path_len).err != EROFS) {
+		if (!fs_permit(c, 0, OP_STAT, &o, &reply))
+			return reply;
+		return reply_deny(ENOENT);
+	}
+	if (!fs_permit(c, 0, OP_WRITE, &o, &reply) || !fs_ready(c, &reply))
+		return reply;
+	return fs_answer(unlinkat(o.parent, last_of(&o).name, dir ? AT_REMOVEDIR : 0));
+}
+
+struct reply fs_change_unlink(struct call *c)
+{
+	return do_unlink(c, AT_FDCWD, false);
+}
+
+struct reply fs_change_rmdir(struct call *c)
+{
+	return do_unlink(c, AT_FDCWD, true);
+}
+
+struct reply fs_change_unlinkat(struct call *c)
+{
+	unsigned int flags = (unsigned int)c->ev.args[2];
+
+	if ((flags & ~(unsigned int)AT_REMOVEDIR) != 0)
+		return reply_deny(EINVAL);
+	return do_unlink(c, (int)c->ev.args[0], (flags & AT_REMOVEDIR) != 0);
+}
