@@ -1,0 +1,369 @@
+/*
+ * What the filter judges by value: plain numbers in registers, never a pointer, descriptor or pid (but for
+ * pid 0, which always means the caller).
+ *
+ * A call has a base action, from its class and the plan (narrow_base()), and may have rules here that answer
+ * certain values otherwise. Two rules for one call may both match only if they say the same: no order exists
+ * between them. Rules that say what the base says anyway are left out, so that a call which is always
+ * allowed stays free of arguments and the kernel's bitmap caches it.
+ *
+ * Width: the kernel truncates an int argument to 32 bits without looking at the upper half, so such an
+ * argument is compared under the mask U32; comparing all 64 bits would let a guest slip by with garbage above
+ * (CVE-2019-10063). Arguments the kernel takes as long or pointer are compared whole.
+ */
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/btrfs.h>
+#include <linux/fs.h>
+#include <linux/fscrypt.h>
+#include <linux/fsverity.h>
+#include <linux/netlink.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <sys/personality.h>
+#include <sys/socket.h>
+
+#include "nr.h"
+#include "policy/narrow.h"
+#include "util/err.h"
+
+#define U32 UINT64_C(0xffffffff)
+#define U64 UINT64_C(0xffffffffffffffff)
+
+/* When a rule holds. */
+enum when {
+	ALWAYS = 0,
+	SIGNALS_OPEN,   /* nothing confines signals to the tree */
+	NO_USERNS,      /* the sentry has no CAP_SYS_PTRACE over the guest */
+	NO_IPCNS,       /* System V and POSIX message names are the host's */
+	SOCKETS_NATIVE, /* the plan leaves ordinary sockets to the kernel */
+};
+
+struct test {
+	unsigned int arg;
+	uint64_t mask;
+	uint64_t value;
+};
+
+struct rule_by_value {
+	enum sys_nr nr;
+	enum when when;
+	bool allow; /* else .err (0: succeeds without effect) */
+	int err;
+	struct test test[3]; /* all must hold; a mask of 0 ends them */
+};
+
+#define ARG(n, m, v) { .arg = (n), .mask = (m), .value = (v) }
+#define REFUSE(name, error, ...) { .nr = NR_##name, .err = (error), .test = { __VA_ARGS__ } }
+#define REFUSE_WHEN(cond, name, error, ...)                                                                  \
+	{ .nr = NR_##name, .when = (cond), .err = (error), .test = { __VA_ARGS__ } }
+#define PERMIT(name, ...) { .nr = NR_##name, .allow = true, .test = { __VA_ARGS__ } }
+#define PERMIT_WHEN(cond, name, ...)                                                                         \
+	{ .nr = NR_##name, .when = (cond), .allow = true, .test = { __VA_ARGS__ } }
+
+/* socket(family, type, protocol); the kernel keeps flags in the bits of the type above SOCK_TYPE_MASK. */
+#define SOCK_TYPE_MASK 0xf
+#define SOCKET(domain, type, proto)                                                                          \
+	PERMIT_WHEN(SOCKETS_NATIVE, socket, ARG(0, U32, domain), ARG(1, SOCK_TYPE_MASK, type), ARG(2, U32, proto))
+#define UNIX(call, type)                                                                                     \
+	PERMIT_WHEN(SOCKETS_NATIVE, call, ARG(0, U32, AF_UNIX), ARG(1, SOCK_TYPE_MASK, type))
+
+/* An ioctl's type and number; the size and direction above them are what the caller claims. */
+#define IOC_TYPE UINT64_C(0xff00)
+#define IOC_TYPE_NR UINT64_C(0xffff)
+
+static const struct rule_by_value rules[] = {
+	/* No namespaces: a user namespace hands out capabilities over kernel code few have looked at. Bits of
+	 * clone's flags are kernel-wide, int-sized; CLONE_NEWTIME is a part of the exit signal here. */
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWNS, CLONE_NEWNS)),
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWCGROUP, CLONE_NEWCGROUP)),
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWUTS, CLONE_NEWUTS)),
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWIPC, CLONE_NEWIPC)),
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWUSER, CLONE_NEWUSER)),
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWPID, CLONE_NEWPID)),
+	REFUSE(clone, EPERM, ARG(0, CLONE_NEWNET, CLONE_NEWNET)),
+	/* unshare takes a long and looks at all of it. */
+	PERMIT(unshare, ARG(0, U64 & ~(uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM), 0)),
+
+	/* Not READ_IMPLIES_EXEC, not the foreign personalities; setarch and debuggers use these. */
+	PERMIT(personality, ARG(0, U32, PER_LINUX)),
+	PERMIT(personality, ARG(0, U32, PER_LINUX32)),
+	PERMIT(personality, ARG(0, U32, PER_LINUX | ADDR_NO_RANDOMIZE)),
+	PERMIT(personality, ARG(0, U32, PER_LINUX32 | ADDR_NO_RANDOMIZE)),
+	PERMIT(personality, ARG(0, U32, U32)), /* asks only */
+
+	/* Rewrites the memory map's description and /proc/PID/exe: for restoring checkpoints. */
+	REFUSE(prctl, EPERM, ARG(0, U32, PR_SET_MM)),
+	/* Takes a pid; as a kernel without core scheduling. */
+	REFUSE(prctl, EINVAL, ARG(0, U32, PR_SCHED_CORE)),
+	/* The sentry must go on reading the guest's memory; succeeds without effect. */
+	REFUSE_WHEN(NO_USERNS, prctl, 0, ARG(0, U32, PR_SET_DUMPABLE), ARG(1, U64, 0)),
+
+	/* Typing on the terminal for somebody else, pasting on the console, line disciplines (drivers),
+	 * console output. */
+	REFUSE(ioctl, EPERM, ARG(1, U32, TIOCSTI)),
+	REFUSE(ioctl, EPERM, ARG(1, U32, TIOCLINUX)),
+	REFUSE(ioctl, EPERM, ARG(1, U32, TIOCSETD)),
+	REFUSE(ioctl, EPERM, ARG(1, U32, TIOCCONS)),
+	/* Change a file through a descriptor that is open for reading only; ENOTTY as a filesystem that has
+	 * no such attributes. */
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SETFLAGS)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_FSSETXATTR)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SETVERSION)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SETFSLABEL)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_ENABLE_VERITY)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SET_ENCRYPTION_POLICY)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_ADD_ENCRYPTION_KEY)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_REMOVE_ENCRYPTION_KEY)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_REMOVE_ENCRYPTION_KEY_ALL_USERS)),
+	REFUSE(ioctl, EPERM, ARG(1, U32, FIFREEZE)),
+	REFUSE(ioctl, EPERM, ARG(1, U32, FITHAW)),
+	REFUSE(ioctl, EPERM, ARG(1, U32, FITRIM)),
+	/* Subvolumes appear and vanish by name below a descriptor; inode numbers become names. */
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SNAP_CREATE)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SNAP_CREATE_V2)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SNAP_DESTROY)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SNAP_DESTROY_V2)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SUBVOL_CREATE)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SUBVOL_CREATE_V2)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_SUBVOL_SETFLAGS)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_INO_LOOKUP)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, BTRFS_IOC_INO_LOOKUP_USER)),
+	/* XFS_IOC_PATH_TO_FSHANDLE, _PATH_TO_HANDLE: a path that nobody would judge. */
+	REFUSE(ioctl, ENOTTY, ARG(1, IOC_TYPE_NR, 0x5868)),
+	REFUSE(ioctl, ENOTTY, ARG(1, IOC_TYPE_NR, 0x5869)),
+	/* Whole kinds of device: block (BLK*), loop, device mapper, KVM. What a regular file answers to them. */
+	REFUSE(ioctl, ENOTTY, ARG(1, IOC_TYPE, 0x1200)),
+	REFUSE(ioctl, ENOTTY, ARG(1, IOC_TYPE, 0x4c00)),
+	REFUSE(ioctl, ENOTTY, ARG(1, IOC_TYPE, 0xfd00)),
+	REFUSE(ioctl, ENOTTY, ARG(1, IOC_TYPE, 0xae00)),
+	/* The kernel checks the right to signal an owner once, when it is set. */
+	REFUSE_WHEN(SIGNALS_OPEN, ioctl, EPERM, ARG(1, U32, FIOSETOWN)),
+	REFUSE_WHEN(SIGNALS_OPEN, ioctl, EPERM, ARG(1, U32, SIOCSPGRP)),
+	REFUSE_WHEN(SIGNALS_OPEN, fcntl, EPERM, ARG(1, U32, F_SETOWN)),
+	REFUSE_WHEN(SIGNALS_OPEN, fcntl, EPERM, ARG(1, U32, F_SETOWN_EX)),
+
+	/* What is left is notified: the sentry records the refusal and answers EAFNOSUPPORT, EPROTONOSUPPORT
+	 * or EPERM (raw sockets, MPTCP, SCTP, packet, vsock, crypto, ... sockets). */
+	UNIX(socket, SOCK_STREAM),
+	UNIX(socket, SOCK_DGRAM),
+	UNIX(socket, SOCK_SEQPACKET),
+	UNIX(socketpair, SOCK_STREAM),
+	UNIX(socketpair, SOCK_DGRAM),
+	UNIX(socketpair, SOCK_SEQPACKET),
+	SOCKET(AF_INET, SOCK_STREAM, 0),
+	SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET, SOCK_DGRAM, 0),
+	SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+	SOCKET(AF_INET6, SOCK_STREAM, 0),
+	SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+	SOCKET(AF_INET6, SOCK_DGRAM, 0),
+	SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), /* raw and datagram mean the same there */
+	SOCKET(AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE),
+
+	/* Without an address to it, sendto is a write to whatever the descriptor is connected to. */
+	PERMIT(sendto, ARG(4, U64, 0)),
+
+	/* Pid 0 is the caller. setpriority and ioprio_set: "a process" is 0 and 1 there. */
+	PERMIT(prlimit64, ARG(0, U32, 0)),
+	PERMIT(sched_setparam, ARG(0, U32, 0)),
+	PERMIT(sched_setscheduler, ARG(0, U32, 0)),
+	PERMIT(sched_setaffinity, ARG(0, U32, 0)),
+	PERMIT(sched_setattr, ARG(0, U32, 0)),
+	PERMIT(get_robust_list, ARG(0, U32, 0)),
+	PERMIT(migrate_pages, ARG(0, U32, 0)),
+	PERMIT(move_pages, ARG(0, U32, 0)),
+	PERMIT(setpriority, ARG(0, U32, 0), ARG(1, U32, 0)),
+	PERMIT(ioprio_set, ARG(0, U32, 1), ARG(1, U32, 0)),
+};
+
+/* Calls whose base action the class does not tell: what rules above do not permit, or a missing floor. */
+static const struct base {
+	enum sys_nr nr;
+	enum when when;
+	int err;
+} bases[] = {
+	{ NR_unshare, ALWAYS, EPERM },
+	{ NR_personality, ALWAYS, EPERM },
+	/* As a kernel without CONFIG_SYSVIPC and CONFIG_POSIX_MQUEUE. shmdt and the calls on an open queue can
+	 * only follow these. */
+	{ NR_shmget, NO_IPCNS, ENOSYS },
+	{ NR_shmat, NO_IPCNS, ENOSYS },
+	{ NR_shmctl, NO_IPCNS, ENOSYS },
+	{ NR_semget, NO_IPCNS, ENOSYS },
+	{ NR_semop, NO_IPCNS, ENOSYS },
+	{ NR_semctl, NO_IPCNS, ENOSYS },
+	{ NR_semtimedop, NO_IPCNS, ENOSYS },
+	{ NR_msgget, NO_IPCNS, ENOSYS },
+	{ NR_msgsnd, NO_IPCNS, ENOSYS },
+	{ NR_msgrcv, NO_IPCNS, ENOSYS },
+	{ NR_msgctl, NO_IPCNS, ENOSYS },
+	{ NR_mq_open, NO_IPCNS, ENOSYS },
+	{ NR_mq_unlink, NO_IPCNS, ENOSYS },
+};
+
+static bool holds(const struct plan *plan, enum when when)
+{
+	switch (when) {
+	case ALWAYS:
+		return true;
+	case SIGNALS_OPEN:
+		return (plan->floor & (FLOOR_PIDNS | FLOOR_LANDLOCK_SCOPE)) == 0;
+	case NO_USERNS:
+		return (plan->floor & FLOOR_USERNS) == 0;
+	case NO_IPCNS:
+		return (plan->floor & FLOOR_IPCNS) == 0;
+	case SOCKETS_NATIVE:
+		return plan->level[PLAN_SOCKET] == LEVEL_NATIVE;
+	}
+	return false;
+}
+
+uint32_t narrow_level_action(enum level level)
+{
+	switch (level) {
+	case LEVEL_NATIVE:
+		return SCMP_ACT_ALLOW;
+	case LEVEL_OBSERVE:
+	case LEVEL_EMULATE:
+		return SCMP_ACT_NOTIFY;
+	case LEVEL_DENY:
+		break;
+	}
+	return SCMP_ACT_ERRNO(EACCES);
+}
+
+static enum level stricter(enum level a, enum level b)
+{
+	return a < b ? a : b;
+}
+
+/* What openat2 and an open for reading and writing need: everything open can do. */
+static enum level open_level(const struct plan *plan)
+{
+	return stricter(plan->level[PLAN_READ], plan->level[PLAN_WRITE]);
+}
+
+uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
+{
+	enum plan_key key;
+
+	for (size_t i = 0; i < ARRAY_LEN(bases); i++)
+		if ((int)bases[i].nr == row->nr && holds(plan, bases[i].when))
+			return SCMP_ACT_ERRNO((uint32_t)bases[i].err);
+
+	switch (row->class) {
+	case CLASS_EPERM:
+		return SCMP_ACT_ERRNO(EPERM);
+	case CLASS_ENOSYS:
+		return SCMP_ACT_ERRNO(ENOSYS);
+	case CLASS_ALLOW:
+		/* Such a row has no handler: any level but a refusal allows it. */
+		key = plan_key_of(row);
+		if (key < PLAN_COUNT && plan->level[key] == LEVEL_DENY)
+			return SCMP_ACT_ERRNO(EACCES);
+		return SCMP_ACT_ALLOW;
+	case CLASS_SCALAR:
+		/* Native is what the rules permit; the sentry refuses the rest, with a record. */
+		key = plan_key_of(row);
+		if (key < PLAN_COUNT && plan->level[key] == LEVEL_DENY)
+			return SCMP_ACT_ERRNO(EACCES);
+		return SCMP_ACT_NOTIFY;
+	case CLASS_RECHECK:
+	case CLASS_EMULATE:
+		if (row->nr == NR_creat)
+			return narrow_level_action(plan->level[PLAN_WRITE]);
+		/* Its flags lie in memory, so it may be any open, O_PATH included. */
+		if (row->nr == NR_openat2)
+			return narrow_level_action(stricter(open_level(plan), plan->level[PLAN_META]));
+		if (row->family == FAM_OPEN)
+			return narrow_level_action(open_level(plan));
+		key = plan_key_of(row);
+		return key < PLAN_COUNT ? narrow_level_action(plan->level[key]) : SCMP_ACT_NOTIFY;
+	case CLASS_KILL:
+	case CLASS_COUNT:
+		break;
+	}
+	return SCMP_ACT_KILL_PROCESS;
+}
+
+/* Adds ACTION for NR unless it is what happens anyway. */
+static int add(const struct plan *plan, scmp_filter_ctx ctx, int nr, uint32_t action, unsigned int n,
+	       const struct scmp_arg_cmp *cmp)
+{
+	const struct sys_row *row = table_row(nr);
+
+	if (row == NULL)
+		return -EINVAL;
+	if (action == narrow_base(plan, row))
+		return 0;
+	return seccomp_rule_add_exact_array(ctx, action, nr, n, cmp);
+}
+
+/*
+ * open and openat, by flags (an int, in register ARG):
+ *   neither writes nor creates    the level of reading
+ *   O_WRONLY                      the level of writing
+ *   O_PATH (ignores the others)   as reading; but a native one hands out what stat would refuse (by fstat),
+ *                                 so the level of metadata counts too
+ *   else                          base: the stricter of reading and writing
+ */
+static int add_open(const struct plan *plan, scmp_filter_ctx ctx, int nr, unsigned int arg)
+{
+	const uint64_t tmpfile = O_TMPFILE & ~O_DIRECTORY;
+	const struct {
+		uint64_t mask, value;
+		enum level level;
+	} kinds[] = {
+		{ O_PATH | O_ACCMODE | O_CREAT | O_TRUNC | tmpfile, 0, plan->level[PLAN_READ] },
+		{ O_PATH | O_ACCMODE, O_WRONLY, plan->level[PLAN_WRITE] },
+		{ O_PATH, O_PATH, stricter(plan->level[PLAN_READ], plan->level[PLAN_META]) },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const struct scmp_arg_cmp cmp = {
+			.arg = arg,
+			.op = SCMP_CMP_MASKED_EQ,
+			.datum_a = kinds[i].mask,
+			.datum_b = kinds[i].value,
+		};
+		int r = add(plan, ctx, nr, narrow_level_action(kinds[i].level), 1, &cmp);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int narrow_add(const struct plan *plan, scmp_filter_ctx ctx)
+{
+	int r;
+
+	r = add_open(plan, ctx, NR_open, 1);
+	if (r == 0)
+		r = add_open(plan, ctx, NR_openat, 2);
+	for (size_t i = 0; i < ARRAY_LEN(rules) && r == 0; i++) {
+		const struct rule_by_value *rule = &rules[i];
+		struct scmp_arg_cmp cmp[ARRAY_LEN(rule->test)];
+		unsigned int n = 0;
+
+		if (!holds(plan, rule->when))
+			continue;
+		while (n < ARRAY_LEN(rule->test) && rule->test[n].mask != 0) {
+			cmp[n] = (struct scmp_arg_cmp){
+				.arg = rule->test[n].arg,
+				.op = SCMP_CMP_MASKED_EQ,
+				.datum_a = rule->test[n].mask,
+				.datum_b = rule->test[n].value,
+			};
+			n++;
+		}
+		r = add(plan, ctx, (int)rule->nr,
+			rule->allow ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO((uint32_t)rule->err), n, cmp);
+	}
+	return r;
+}
