@@ -35,7 +35,7 @@ link_ports() {
 }
 
 stage1() {
-  /bin/busybox mkdir -p /proc /sys /dev /host /scratch /root
+  /bin/busybox mkdir -p /proc /sys /dev /host /layer /scratch /root
   /bin/busybox --install -s /bin
   mount -t proc proc /proc
   mount -t sysfs sysfs /sys
@@ -52,9 +52,10 @@ stage1() {
   done
   options=trans=virtio,version=9p2000.L,ro,cache=loose,msize=512000
   mount -t 9p -o $options hostroot /host || die "cannot mount the host's root (9p)"
+  mount -t 9p -o $options layer /layer || die "cannot mount the modules (9p)"
   mount -t ext4 /dev/vda /scratch || die "cannot mount the scratch disk"
   mkdir -p /scratch/upper /scratch/work /scratch/plain
-  mount -t overlay -o lowerdir=/host,upperdir=/scratch/upper,workdir=/scratch/work root /root ||
+  mount -t overlay -o lowerdir=/host:/layer,upperdir=/scratch/upper,workdir=/scratch/work root /root ||
     die "cannot mount the overlay"
 
   for dir in home root tmp var/tmp; do
@@ -64,9 +65,8 @@ stage1() {
   chmod 700 /root/root
   chmod 1777 /root/tmp /root/var/tmp
   mount -t tmpfs -o mode=755,nosuid,nodev tmpfs /root/run
-  mkdir -p /root$vm /root/proc /root/sys /root/dev "/root/lib/modules/$(uname -r)"
+  mkdir -p /root$vm /root/proc /root/sys /root/dev
   cp -r /job /bin/busybox /init /root$vm/
-  mount -t 9p -o $options modules "/root/lib/modules/$(uname -r)" || die "cannot mount the modules (9p)"
   mount --move /dev /root/dev
   umount /proc /sys
   exec switch_root /root $vm/busybox sh $vm/init stage2
@@ -141,7 +141,7 @@ enter_cgroup() {
     done
   done
   mkdir -p /sys/fs/cgroup/init.scope "$slice/session-1.scope"
-  echo $$ >"$slice/session-1.scope/cgroup.procs"
+  echo 0 >"$slice/session-1.scope/cgroup.procs"
 }
 
 # The command, in the tree's copy; exits with its status. Shaped by /job/command, run by the host's sh.

@@ -6,7 +6,8 @@
 # The package is fetched by name with apt-get, unpacked below CACHE with dpkg-deb and never installed:
 # the host's boot loader, /boot and /lib/modules are not touched. Result, made once and kept:
 #
-#   PACKAGE/boot/vmlinuz-*, PACKAGE/lib/modules/RELEASE   the package, with depmod's files added
+#   PACKAGE/boot          the package's kernel and its configuration
+#   PACKAGE/layer         its modules, with depmod's files added, as usr/lib/modules/RELEASE
 #   PACKAGE/vmlinux       the same kernel, unpacked: its own unpacking takes seconds where there is no KVM
 #   PACKAGE/base.cpio     busybox and the modules needed to reach the root file system
 #   PACKAGE/scratch.ext4  an empty, sparse file system; run.sh's guests write to a throw-away copy of it
@@ -110,6 +111,12 @@ while read -r path; do
   echo "${path##*/}"
 done <"$work/order" >"$work/initramfs/modules/order"
 (cd "$work/initramfs" && find . | busybox cpio -o -H newc 2>/dev/null) >"$work/root/base.cpio"
+
+# As a layer below the host's root, and no mount there: a mount below /usr would forbid an unprivileged
+# namespace an overlay over /usr, which no real machine does.
+mkdir -p "$work/root/layer/usr"
+mv "$work/root/lib" "$work/root/layer/usr/lib"
+rm -rf "$work/root/usr"
 
 truncate -s 4G "$work/root/scratch.ext4"
 mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1 "$work/root/scratch.ext4"

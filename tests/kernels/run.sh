@@ -126,9 +126,9 @@ boot() {
     -serial "file:$run/console" \
     -fsdev local,id=hostroot,path=/,security_model=none,readonly=on,multidevs=remap \
     -device virtio-9p-pci,fsdev=hostroot,mount_tag=hostroot \
-    -fsdev "local,id=modules,path=$kernel/lib/modules/$release,security_model=none,readonly=on" \
-    -device virtio-9p-pci,fsdev=modules,mount_tag=modules \
-    -drive "file=$kernel/scratch.ext4,format=raw,if=virtio,snapshot=on" \
+    -fsdev "local,id=layer,path=$kernel/layer,security_model=none,readonly=on" \
+    -device virtio-9p-pci,fsdev=layer,mount_tag=layer \
+    -drive "file=$kernel/scratch.ext4,format=raw,if=virtio,snapshot=on,cache=unsafe" \
     -drive "file=$run/tree.tar,format=raw,if=virtio,readonly=on" \
     -device virtio-serial-pci \
     -chardev "file,id=out,path=$run/out" -device virtserialport,chardev=out,name=out \
