@@ -1,32 +1,21 @@
 /*
- * The guest's filter, run through a small classic-BPF machine: what does the kernel answer to (plan,
- * architecture, number, six arguments)? Three kinds of test:
+ * The guest's filter, run through a small classic-BPF machine (filter_machine.h): what does the kernel answer
+ * to (plan, architecture, number, six arguments)?
  *
- *   tables    hand-written cases, as in libseccomp's own simulator tests
- *   models    the by-value rules written a second time as plain C, compared on many argument values
- *   constants what the kernel's bitmap would find: numbers that are allowed without a look at an argument
+ *   cases     written by hand, as in libseccomp's own simulator tests
+ *   rows      every row against its class, and whether the kernel's bitmap would find it constant: a number
+ *             that is allowed without a look at an argument
  *
- * and at the end the program is given to the running kernel.
+ * and at the end the program is given to the running kernel. test_filter_values.c goes on with many values.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <linux/audit.h>
-#include <linux/btrfs.h>
-#include <linux/filter.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -35,157 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "filter.h"
-#include "nr.h"
 #include "selffilter.h"
-#include "util/err.h"
-
-#define HIGH UINT64_C(0xdead00000000)
-#define X32 0x40000000
-#define FDCWD ((uint64_t)(uint32_t)AT_FDCWD)
-
-enum {
-	ALLOW = (int)SECCOMP_RET_ALLOW,
-	NOTIFY = (int)SECCOMP_RET_USER_NOTIF,
-	KILL = (int)SECCOMP_RET_KILL_PROCESS,
-	NOT_CONSTANT = 1, /* no seccomp action: the program looked at an argument */
-};
-#define ERR(e) ((int)(SECCOMP_RET_ERRNO | (uint32_t)(e)))
-
-/* ---- the machine ------------------------------------------------------------------------------- */
-
-/* Runs PROG over D. With CONSTANT, NOT_CONSTANT as soon as anything but number and architecture is read, as
- * the kernel's own look at a new filter. A fault in the program fails the test. */
-static int machine(const struct sock_fprog *prog, const struct seccomp_data *d, bool constant)
-{
-	uint32_t a = 0, x = 0, mem[BPF_MEMWORDS] = { 0 };
-
-	for (size_t pc = 0; pc < prog->len; pc++) {
-		const struct sock_filter *f = &prog->filter[pc];
-		bool jump;
-
-		switch (f->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			assert_true(f->k % 4 == 0 && f->k + 4 <= sizeof(*d));
-			if (constant && f->k != offsetof(struct seccomp_data, nr) &&
-			    f->k != offsetof(struct seccomp_data, arch))
-				return NOT_CONSTANT;
-			memcpy(&a, (const char *)d + f->k, sizeof(a));
-			continue;
-		case BPF_LD | BPF_MEM:
-			assert_true(f->k < BPF_MEMWORDS);
-			a = mem[f->k];
-			continue;
-		case BPF_ST:
-			assert_true(f->k < BPF_MEMWORDS);
-			mem[f->k] = a;
-			continue;
-		case BPF_MISC | BPF_TAX:
-			x = a;
-			continue;
-		case BPF_MISC | BPF_TXA:
-			a = x;
-			continue;
-		case BPF_ALU | BPF_AND | BPF_K:
-			a &= f->k;
-			continue;
-		case BPF_RET | BPF_K:
-			return (int)f->k;
-		case BPF_JMP | BPF_JA:
-			pc += f->k;
-			continue;
-		case BPF_JMP | BPF_JEQ | BPF_K:
-			jump = a == f->k;
-			break;
-		case BPF_JMP | BPF_JGT | BPF_K:
-			jump = a > f->k;
-			break;
-		case BPF_JMP | BPF_JGE | BPF_K:
-			jump = a >= f->k;
-			break;
-		case BPF_JMP | BPF_JSET | BPF_K:
-			jump = (a & f->k) != 0;
-			break;
-		default:
-			fail_msg("instruction %zu: unknown code 0x%x", pc, f->code);
-			return KILL;
-		}
-		pc += jump ? f->jt : f->jf;
-	}
-	fail_msg("ran off the end of the program");
-	return KILL;
-}
-
-static struct seccomp_data data(int nr, const uint64_t args[6])
-{
-	struct seccomp_data d = { .nr = nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = 0x401000 };
-
-	if (args != NULL)
-		memcpy(d.args, args, sizeof(d.args));
-	return d;
-}
-
-static int run(const struct sock_fprog *prog, int nr, const uint64_t args[6])
-{
-	const struct seccomp_data d = data(nr, args);
-
-	return machine(prog, &d, false);
-}
-
-/* ---- plans ------------------------------------------------------------------------------------- */
-
-enum { EVERY_FACT = (1 << 11) - 1 };
-
-static struct plan plan_all(enum level level, uint32_t floor)
-{
-	struct plan p = PLAN_NULL;
-
-	for (int k = 0; k < PLAN_COUNT; k++)
-		p.level[k] = level;
-	p.floor = floor;
-	return p;
-}
-
-static struct plan plan_open(enum level reading, enum level writing, enum level meta)
-{
-	struct plan p = plan_all(LEVEL_NATIVE, EVERY_FACT);
-
-	p.level[PLAN_READ] = reading;
-	p.level[PLAN_WRITE] = writing;
-	p.level[PLAN_META] = meta;
-	return p;
-}
-
-enum which { NATIVE, EMULATED, BARE, DENYING, READ_NATIVE, READ_NATIVE_NO_META, OBSERVED, PLANS };
-
-static struct sock_fprog progs[PLANS];
-static struct plan plans[PLANS];
-
-static int setup(void **state)
-{
-	(void)state;
-	plans[NATIVE] = plan_all(LEVEL_NATIVE, EVERY_FACT);
-	plans[EMULATED] = plan_all(LEVEL_EMULATE, EVERY_FACT);
-	plans[BARE] = plan_all(LEVEL_EMULATE, 0);
-	plans[DENYING] = PLAN_NULL;
-	plans[READ_NATIVE] = plan_open(LEVEL_NATIVE, LEVEL_EMULATE, LEVEL_NATIVE);
-	plans[READ_NATIVE_NO_META] = plan_open(LEVEL_NATIVE, LEVEL_OBSERVE, LEVEL_EMULATE);
-	plans[OBSERVED] = plan_all(LEVEL_OBSERVE, EVERY_FACT);
-	for (int i = 0; i < PLANS; i++)
-		if (filter_build(&plans[i], &progs[i]) != 0)
-			return -1;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	for (int i = 0; i < PLANS; i++)
-		filter_free(&progs[i]);
-	return 0;
-}
+#include "tests/unit/filter_machine.h"
 
 /* ---- tables ------------------------------------------------------------------------------------ */
 
@@ -473,216 +313,6 @@ static void rows(void **state)
 		}
 }
 
-/* ---- models ------------------------------------------------------------------------------------ */
-
-static uint64_t seed = 20261122;
-
-static uint64_t any(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed;
-}
-
-/* Numbers near those that matter: small ones, single bits, with and without garbage in the upper half. */
-static uint64_t likely(const uint64_t *interesting, size_t n)
-{
-	uint64_t v;
-
-	switch (any() % 4) {
-	case 0:
-		v = any() % 32;
-		break;
-	case 1:
-		v = UINT64_C(1) << (any() % 64);
-		break;
-	default:
-		v = interesting[any() % n];
-		if (any() % 4 == 0)
-			v ^= UINT64_C(1) << (any() % 64);
-	}
-	return any() % 3 == 0 ? v | (any() << 32) : v;
-}
-
-static int level_action(enum level level)
-{
-	return level == LEVEL_NATIVE ? ALLOW : level == LEVEL_DENY ? ERR(EACCES) : NOTIFY;
-}
-
-static enum level min_level(enum level a, enum level b)
-{
-	return a < b ? a : b;
-}
-
-static int model_open(const struct plan *p, uint32_t flags)
-{
-	enum level reading = p->level[PLAN_READ], writing = p->level[PLAN_WRITE];
-
-	if (flags & O_PATH)
-		return level_action(min_level(reading, p->level[PLAN_META]));
-	if ((flags & O_ACCMODE) == O_WRONLY)
-		return level_action(writing);
-	if (flags & (O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
-		return level_action(min_level(reading, writing));
-	return level_action(reading);
-}
-
-/* All 64 ways to give reading, writing and metadata a level, many flags each. */
-static void model_opens(void **state)
-{
-	static const uint64_t flags[] = { O_RDONLY, O_WRONLY, O_RDWR,  O_ACCMODE,   O_CREAT | O_WRONLY | O_TRUNC,
-					  O_PATH,   O_TMPFILE, O_TRUNC, O_DIRECTORY, O_CREAT | O_RDWR | O_EXCL };
-
-	(void)state;
-	for (int i = 0; i < 64; i++) {
-		const struct plan p = plan_open((enum level)(i & 3), (enum level)(i >> 2 & 3), (enum level)(i >> 4));
-		struct sock_fprog prog = { 0 };
-
-		assert_int_equal(filter_build(&p, &prog), 0);
-		for (int n = 0; n < 2000; n++) {
-			const uint64_t f = likely(flags, ARRAY_LEN(flags)) | likely(flags, ARRAY_LEN(flags));
-			const uint64_t at[6] = { any(), any(), f, any(), any(), any() };
-			const uint64_t plain[6] = { any(), f, any(), any(), any(), any() };
-			int want = model_open(&p, (uint32_t)f);
-
-			assert_int_equal(run(&prog, NR_openat, at), want);
-			assert_int_equal(run(&prog, NR_open, plain), want);
-		}
-		assert_int_equal(run(&prog, NR_creat, NULL), level_action(p.level[PLAN_WRITE]));
-		assert_int_equal(run(&prog, NR_openat2, NULL),
-				 level_action(min_level(min_level(p.level[PLAN_READ], p.level[PLAN_WRITE]),
-							p.level[PLAN_META])));
-		filter_free(&prog);
-	}
-}
-
-static int model_ioctl(const struct plan *p, uint32_t cmd)
-{
-	static const uint32_t eperm[] = { 0x5412, 0x541c, 0x5423, 0x541d, FIFREEZE, FITHAW, FITRIM };
-	static const uint32_t enotty[] = { FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR, 0x40087602, FS_IOC_SETFSLABEL,
-					   0x40806685, 0x800c6613, 0xc0506617, 0xc0406618, 0xc0406619,
-					   BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_CREATE_V2, BTRFS_IOC_SNAP_DESTROY,
-					   BTRFS_IOC_SNAP_DESTROY_V2, BTRFS_IOC_SUBVOL_CREATE,
-					   BTRFS_IOC_SUBVOL_CREATE_V2, BTRFS_IOC_SUBVOL_SETFLAGS,
-					   BTRFS_IOC_INO_LOOKUP, BTRFS_IOC_INO_LOOKUP_USER };
-
-	for (size_t i = 0; i < ARRAY_LEN(eperm); i++)
-		if (cmd == eperm[i])
-			return ERR(EPERM);
-	for (size_t i = 0; i < ARRAY_LEN(enotty); i++)
-		if (cmd == enotty[i])
-			return ERR(ENOTTY);
-	if ((cmd & 0xffff) == 0x5868 || (cmd & 0xffff) == 0x5869)
-		return ERR(ENOTTY);
-	switch (cmd >> 8 & 0xff) {
-	case 0x12:
-	case 0x4c:
-	case 0xfd:
-	case 0xae:
-		return ERR(ENOTTY);
-	}
-	if ((cmd == 0x8901 || cmd == 0x8902) && !(p->floor & (FLOOR_PIDNS | FLOOR_LANDLOCK_SCOPE)))
-		return ERR(EPERM);
-	return ALLOW;
-}
-
-static void model_ioctls(void **state)
-{
-	static const uint64_t cmds[] = {
-		TIOCSTI, TIOCLINUX, TIOCSETD, TIOCCONS, TCGETS, TIOCSPGRP, FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR,
-		FS_IOC_SETFSLABEL, FIFREEZE, FITHAW, FITRIM, BTRFS_IOC_SNAP_CREATE, BTRFS_IOC_SNAP_DESTROY_V2,
-		BTRFS_IOC_INO_LOOKUP_USER, 0xc0385868, 0x5869, 0x1260, 0x4c00, 0xfd07, 0xae80, 0x8901, 0x8902,
-		FICLONE, 0x40806685, 0xc0506617, 0x40087602, BLKGETSIZE64,
-	};
-
-	(void)state;
-	for (int p = 0; p < PLANS; p++)
-		for (int n = 0; n < 20000; n++) {
-			const uint64_t args[6] = { any(), likely(cmds, ARRAY_LEN(cmds)), any(), any(), any(), any() };
-
-			assert_int_equal(run(&progs[p], NR_ioctl, args), model_ioctl(&plans[p], (uint32_t)args[1]));
-		}
-}
-
-static int model_socket(const struct plan *p, uint32_t domain, uint32_t type, uint32_t proto)
-{
-	type &= 0xf;
-	if (p->level[PLAN_SOCKET] != LEVEL_NATIVE)
-		return level_action(p->level[PLAN_SOCKET]);
-	if (domain == AF_UNIX && (type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET))
-		return ALLOW;
-	if (domain == AF_INET || domain == AF_INET6) {
-		if (type == SOCK_STREAM && (proto == 0 || proto == IPPROTO_TCP))
-			return ALLOW;
-		if (type == SOCK_DGRAM && (proto == 0 || proto == IPPROTO_UDP))
-			return ALLOW;
-	}
-	if (domain == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM) && proto == 0)
-		return ALLOW;
-	return NOTIFY;
-}
-
-static void model_sockets(void **state)
-{
-	static const uint64_t words[] = { AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, SOCK_STREAM, SOCK_DGRAM, SOCK_RAW,
-					  SOCK_SEQPACKET, IPPROTO_TCP, IPPROTO_UDP, 0, SOCK_STREAM | SOCK_CLOEXEC,
-					  SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC };
-
-	(void)state;
-	for (int p = 0; p < PLANS; p++)
-		for (int n = 0; n < 20000; n++) {
-			const uint64_t a[6] = { likely(words, ARRAY_LEN(words)), likely(words, ARRAY_LEN(words)),
-						likely(words, ARRAY_LEN(words)), any(), any(), any() };
-
-			assert_int_equal(run(&progs[p], NR_socket, a),
-					 model_socket(&plans[p], (uint32_t)a[0], (uint32_t)a[1], (uint32_t)a[2]));
-		}
-}
-
-static void model_numbers(void **state)
-{
-	static const uint64_t words[] = { 0, 1, 0x40000, 0x40008, 8, 0xffffffff, CLONE_NEWUSER, CLONE_NEWNET,
-					  CLONE_FS, CLONE_FILES, CLONE_SYSVSEM, 0x600, 0x40600, PR_SET_MM,
-					  PR_SET_DUMPABLE, PR_SCHED_CORE, F_SETOWN, F_SETOWN_EX };
-	const uint32_t namespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |
-				    CLONE_NEWPID | CLONE_NEWNET;
-
-	(void)state;
-	for (int p = 0; p < PLANS; p++) {
-		const uint32_t floor = plans[p].floor;
-		const bool open_signals = !(floor & (FLOOR_PIDNS | FLOOR_LANDLOCK_SCOPE));
-
-		for (int n = 0; n < 10000; n++) {
-			const uint64_t a[6] = { likely(words, ARRAY_LEN(words)), likely(words, ARRAY_LEN(words)),
-						any(), any(), any() % 3 ? any() : 0, any() };
-			const uint32_t a0 = (uint32_t)a[0], a1 = (uint32_t)a[1];
-			const int process = level_action(plans[p].level[PLAN_PROCESS]);
-
-			assert_int_equal(run(&progs[p], NR_clone, a), a0 & namespaces ? ERR(EPERM) : ALLOW);
-			assert_int_equal(run(&progs[p], NR_unshare, a),
-					 a[0] & ~UINT64_C(0x40600) ? ERR(EPERM) : ALLOW);
-			assert_int_equal(run(&progs[p], NR_personality, a),
-					 a0 == 0 || a0 == 8 || a0 == 0x40000 || a0 == 0x40008 || a0 == UINT32_MAX ?
-						 ALLOW :
-						 ERR(EPERM));
-			assert_int_equal(run(&progs[p], NR_prctl, a),
-					 a0 == PR_SET_MM	    ? ERR(EPERM) :
-					 a0 == PR_SCHED_CORE	    ? ERR(EINVAL) :
-					 a0 == PR_SET_DUMPABLE && a[1] == 0 && !(floor & FLOOR_USERNS) ?
-								      ERR(0) :
-								      ALLOW);
-			assert_int_equal(run(&progs[p], NR_fcntl, a),
-					 open_signals && (a1 == F_SETOWN || a1 == F_SETOWN_EX) ? ERR(EPERM) : ALLOW);
-			assert_int_equal(run(&progs[p], NR_sendto, a),
-					 a[4] == 0 ? ALLOW : level_action(plans[p].level[PLAN_SEND]));
-			assert_int_equal(run(&progs[p], NR_prlimit64, a), a0 == 0 ? ALLOW : process);
-			assert_int_equal(run(&progs[p], NR_setpriority, a), a0 == 0 && a1 == 0 ? ALLOW : process);
-			assert_int_equal(run(&progs[p], NR_ioprio_set, a), a0 == 1 && a1 == 0 ? ALLOW : process);
-		}
-	}
-}
-
 /* ---- self-filters ------------------------------------------------------------------------------- */
 
 static void selffilters(void **state)
@@ -787,10 +417,10 @@ static void cost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cases),	 cmocka_unit_test(other_architectures), cmocka_unit_test(x32),
-		cmocka_unit_test(unknown_numbers), cmocka_unit_test(rows),		cmocka_unit_test(model_opens),
-		cmocka_unit_test(model_ioctls),	 cmocka_unit_test(model_sockets),	cmocka_unit_test(model_numbers),
-		cmocka_unit_test(selffilters),	 cmocka_unit_test(in_the_kernel),	cmocka_unit_test(cost),
+		cmocka_unit_test(cases),	   cmocka_unit_test(other_architectures),
+		cmocka_unit_test(x32),		   cmocka_unit_test(unknown_numbers),
+		cmocka_unit_test(rows),		   cmocka_unit_test(selffilters),
+		cmocka_unit_test(in_the_kernel), cmocka_unit_test(cost),
 	};
 
 	return cmocka_run_group_tests_name("filter", tests, setup, teardown);
