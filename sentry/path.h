@@ -26,10 +26,11 @@ enum path_flag {
 
 struct object {
 	int fd;        /* O_PATH descriptor of the object; -1: it does not exist (only with PATH_PARENT) */
-	int parent;    /* with PATH_PARENT: O_PATH descriptor of the directory that holds it; else -1 */
+	int parent;    /* with PATH_PARENT: O_PATH descriptor of the directory that holds it (-1 with .magic); else -1 */
 	bool slash;    /* the path ended in a slash (or /.): it must be a directory */
 	bool dots;     /* with PATH_PARENT: the last component is . or .. or the root itself: nothing to create or remove */
-	bool magic;    /* reached through a magic link last: fd is what the link names, path may be no path ("pipe:[1]") */
+	bool magic;    /* reached through a magic link last (or AT_EMPTY_PATH): fd is what the link names; where it has
+			* no name in the guest's view, path does not begin with a slash ("pipe:[1]") */
 	bool opened;   /* fd is not O_PATH but already opened as asked (never set by path_resolve) */
 	char name[NAME_MAX + 1]; /* with PATH_PARENT: last component */
 	size_t path_len;
@@ -37,6 +38,16 @@ struct object {
 };
 
 #define OBJECT_NULL ((struct object){ .fd = -1, .parent = -1 })
+/* The same without touching the 4 KiB of path: for automatic variables on the hot path. */
+static inline void object_init(struct object *o)
+{
+	o->fd = -1;
+	o->parent = -1;
+	o->slash = o->dots = o->magic = o->opened = false;
+	o->name[0] = '\0';
+	o->path_len = 0;
+	o->path[0] = '\0';
+}
 
 /*
  * Resolves PATH relative to the caller's DIRFD (AT_FDCWD: its working directory). Returns 0; a positive errno for the
@@ -45,6 +56,19 @@ struct object {
  * object_clear(). Blocks only in the file system.
  */
 int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags, struct object *ret_obj);
+
+/*
+ * Judges OP on a resolved object as object INDEX (0 or 1) of the call. What has no name in the view (a pipe, a
+ * memfd, a terminal of the host that the caller holds) is the caller's already: no rule speaks of it, and only
+ * OP_EXEC and OP_CONNECT are refused.
+ */
+struct verdict path_judge(struct call *c, int index, enum op op, const struct object *o);
+
+/*
+ * The target of the symlink O (resolved with PATH_NOFOLLOW) as the caller would read it: /proc/self and
+ * /proc/thread-self name the caller. Not NUL-terminated; *ret_len bytes. Returns 0 or a positive errno for the guest.
+ */
+int path_readlink(struct call *c, const struct object *o, char *buf, size_t size, size_t *ret_len);
 
 /* Closes what is held, returns to OBJECT_NULL; takes half-built objects. */
 void object_clear(struct object *o);

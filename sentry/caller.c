@@ -1,0 +1,190 @@
+/*
+ * Facts about the caller. The status file is the one text that has them all: ids in every pid namespace, umask, signal
+ * masks, name. It costs some microseconds, so nothing on the hot path asks for it.
+ *
+ * Syscalls: openat, read, close, pidfd_open, pidfd_getfd.
+ */
+#include "sentry/caller.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "nr.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+/* Reads TID/FILE whole; NUL-terminated. */
+static int read_file(int proc_fd, pid_t tid, const char *file, char *buf, size_t size)
+{
+	char name[48];
+	size_t len = 0;
+	ssize_t n;
+	AUTO_FD int fd = -1;
+
+	(void)snprintf(name, sizeof(name), "%d/%s", (int)tid, file);
+	fd = openat(proc_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : err_now();
+	while (len < size - 1) {
+		n = read(fd, buf + len, size - 1 - len);
+		if (n < 0)
+			return err_now();
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	buf[len] = '\0';
+	return 0;
+}
+
+/* Start of the value behind KEY ("\nTgid:") in a status text, or NULL. */
+static const char *value_of(const char *text, const char *key)
+{
+	const char *at = strstr(text, key);
+
+	return at == NULL ? NULL : at + strlen(key) + strspn(at + strlen(key), "\t ");
+}
+
+static uint64_t number(const char *text, const char *key, int radix)
+{
+	const char *v = value_of(text, key);
+
+	return v == NULL ? 0 : strtoull(v, NULL, radix);
+}
+
+/* Last of the numbers in a line: the innermost namespace's. */
+static pid_t last_number(const char *text, const char *key, pid_t otherwise)
+{
+	const char *v = value_of(text, key);
+	char *end;
+	pid_t last = otherwise;
+
+	while (v != NULL && *v != '\n' && *v != '\0') {
+		long n = strtol(v, &end, 10);
+
+		if (end == v)
+			break;
+		last = (pid_t)n;
+		v = end + strspn(end, "\t ");
+	}
+	return last;
+}
+
+int caller_status(int proc_fd, pid_t tid, struct caller_status *ret_st)
+{
+	struct caller_status st = CALLER_STATUS_NULL;
+	char text[4096];
+	const char *name;
+	size_t n;
+	int r;
+
+	r = read_file(proc_fd, tid, "status", text, sizeof(text));
+	if (r < 0)
+		return r;
+	/* Name comes first and is escaped by the kernel: no line after it can be forged. */
+	name = text + strcspn(text, "\t ");
+	name += strspn(name, "\t ");
+	n = strcspn(name, "\n");
+	if (n >= sizeof(st.comm))
+		n = sizeof(st.comm) - 1;
+	memcpy(st.comm, name, n);
+	st.tgid = (pid_t)number(text, "\nTgid:", 10);
+	st.ppid = (pid_t)number(text, "\nPPid:", 10);
+	st.guest_tgid = last_number(text, "\nNStgid:", st.tgid);
+	st.guest_tid = last_number(text, "\nNSpid:", tid);
+	st.umask = (mode_t)number(text, "\nUmask:", 8);
+	st.pending = number(text, "\nSigPnd:", 16);
+	st.shared = number(text, "\nShdPnd:", 16);
+	st.blocked = number(text, "\nSigBlk:", 16);
+	if (st.tgid <= 0)
+		return -EPROTO;
+	*ret_st = st;
+	return 0;
+}
+
+int caller_guest_ids(const struct call *c, pid_t *ret_tgid, pid_t *ret_tid)
+{
+	struct caller_status st;
+	int r = caller_status(c->s->proc_fd, c->ev.tid, &st);
+
+	if (r < 0)
+		return r;
+	*ret_tgid = st.guest_tgid;
+	*ret_tid = st.guest_tid;
+	return 0;
+}
+
+int caller_tty(const struct call *c, unsigned int *ret_major, unsigned int *ret_minor)
+{
+	char text[1024];
+	const char *at;
+	int r, nr;
+
+	r = read_file(c->s->proc_fd, c->ev.tid, "stat", text, sizeof(text));
+	if (r < 0)
+		return r;
+	/* "PID (comm) S ppid pgrp session tty_nr": comm may hold anything but ends with the last parenthesis. */
+	at = strrchr(text, ')');
+	if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %d", &nr) != 1)
+		return -EPROTO;
+	if (nr == 0)
+		return -ENXIO;
+	*ret_major = ((unsigned int)nr >> 8) & 0xfff;
+	*ret_minor = ((unsigned int)nr & 0xff) | (((unsigned int)nr >> 12) & 0xfff00);
+	return 0;
+}
+
+int call_tgid(const struct call *c, pid_t *ret_tgid)
+{
+	struct caller_status st;
+	int r = caller_status(c->s->proc_fd, c->ev.tid, &st);
+
+	if (r < 0)
+		return r;
+	*ret_tgid = st.tgid;
+	return 0;
+}
+
+int call_umask(const struct call *c, mode_t *ret_umask)
+{
+	struct caller_status st;
+	int r = caller_status(c->s->proc_fd, c->ev.tid, &st);
+
+	if (r < 0)
+		return r;
+	*ret_umask = st.umask;
+	return 0;
+}
+
+/* PIDFD_THREAD (6.9): a thread, not only a group leader. */
+enum { THREAD = O_EXCL };
+
+int call_getfd(const struct call *c, int fd, int *ret_fd)
+{
+	AUTO_FD int pidfd = (int)syscall(NR_pidfd_open, c->ev.tid, THREAD);
+	pid_t tgid;
+	int r, dup;
+
+	if (pidfd < 0 && errno == EINVAL) {
+		/* Threads of one process have one descriptor table, unless they went out of their way. */
+		r = call_tgid(c, &tgid);
+		if (r < 0)
+			return r;
+		pidfd = (int)syscall(NR_pidfd_open, tgid, 0);
+	}
+	if (pidfd < 0)
+		return err_now();
+	/* The number may be another thread's by now: only of a caller that still waits. */
+	if (call_alive(c) != 0)
+		return -ESRCH;
+	dup = (int)syscall(NR_pidfd_getfd, pidfd, fd, 0);
+	if (dup < 0)
+		return err_now();
+	*ret_fd = dup;
+	return 0;
+}

@@ -1,0 +1,315 @@
+/*
+ * The way of an event: architecture, row, class and level, copy, handler, record, reply. The only place that looks at
+ * class and level, and the only one that makes a continuing reply.
+ *
+ * Kept here: an unset reply denies (1), only reply_continue() continues and asserts that class or plan
+ * allow it (2), no handler runs for a notification that died (4), the architecture is looked at before the number
+ * (10), and our own failure denies (12). What the plan does not name is denied, as is what reaches us although the
+ * filter should have answered it.
+ *
+ * Syscalls: clock_gettime, and what caller.c uses.
+ */
+#include "sentry/handle.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "sentry/caller.h"
+#include "sentry/copyin.h"
+#include "sentry/pool.h"
+#include "util/err.h"
+
+/* The guest's ERESTARTSYS: the kernel makes EINTR or a restart of it, as the signal's action asks. */
+enum { RESTARTSYS = 512 };
+
+/* Handlers by number. Rows without one are answered by the filter; one that reaches us nevertheless is denied. */
+#define none handle_none
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#define SYS(nr, name, class, family, args, handler, note) handler_fn handler;
+#include "syscalls.tbl"
+#undef SYS
+#pragma GCC diagnostic pop
+
+static handler_fn *const handlers[] = {
+#define SYS(nr, name, class, family, args, handler, note) [nr] = (handler),
+#include "syscalls.tbl"
+#undef SYS
+};
+
+struct reply handle_none(struct call *c)
+{
+	return call_refuse_plain(c, EPERM);
+}
+
+const struct policy *sentry_policy(const struct sentry *s)
+{
+	return __atomic_load_n(&s->policy, __ATOMIC_ACQUIRE);
+}
+
+enum level call_set_key(struct call *c, enum plan_key key)
+{
+	c->key = key;
+	c->level = key < PLAN_COUNT ? c->s->plan->level[key] : LEVEL_EMULATE;
+	return c->level;
+}
+
+/* What was judged, for the record. A denial is the call's verdict from then on. */
+static struct verdict judged(struct call *c, int index, enum op op, const char *path, size_t len, struct verdict v)
+{
+	if (len >= sizeof(c->object[0]))
+		len = sizeof(c->object[0]) - 1;
+	if (!c->judged || c->verdict.kind == VERDICT_ALLOW) {
+		if (!c->judged || v.kind != VERDICT_ALLOW || c->op != OP_WRITE)
+			c->op = op;
+		c->verdict = v;
+		c->judged = true;
+	}
+	memcpy(c->object[index], path, len);
+	c->object[index][len] = '\0';
+	c->object_len[index] = len;
+	return v;
+}
+
+struct verdict call_judge(struct call *c, int index, enum op op, const char *path, size_t len)
+{
+	return judged(c, index, op, path, len, policy_path(c->policy, op, path, len));
+}
+
+struct verdict call_judge_move(struct call *c, int index, const char *path, size_t len, bool is_dir)
+{
+	return judged(c, index, OP_WRITE, path, len, policy_path_move(c->policy, path, len, is_dir));
+}
+
+struct verdict call_judge_nameless(struct call *c, int index, enum op op, const char *name, size_t len)
+{
+	struct verdict v = VERDICT_NULL;
+
+	if (op == OP_READ || op == OP_WRITE || op == OP_STAT)
+		v.kind = VERDICT_ALLOW;
+	else
+		v.err = EACCES;
+	return judged(c, index, op, name, len, v);
+}
+
+struct reply call_refuse(const struct call *c, struct verdict v)
+{
+	(void)c;
+	return reply_deny(v.err);
+}
+
+struct reply call_refuse_plain(struct call *c, int err)
+{
+	c->refused = true;
+	return reply_deny(err);
+}
+
+struct reply call_fail(struct call *c, int r)
+{
+	if (r > 0)
+		return reply_deny(r);
+	c->failed = true;
+	/* A caller that is gone is told nothing; any other failure of ours is what it is. */
+	return reply_deny(r == 0 ? EPERM : -r);
+}
+
+struct reply reply_continue(const struct call *c)
+{
+	bool by_class = c->row->class == CLASS_SCALAR || c->row->class == CLASS_RECHECK;
+	bool by_plan = c->row->class == CLASS_EMULATE && c->level >= LEVEL_OBSERVE && c->key < PLAN_COUNT &&
+		       c->s->plan->level[c->key] >= LEVEL_OBSERVE;
+
+	if (!by_class && !by_plan)
+		abort();
+	return (struct reply){ .kind = REPLY_CONTINUE, .fd = -1 };
+}
+
+struct reply reply_restart(void)
+{
+	return reply_value(-RESTARTSYS);
+}
+
+struct reply call_handoff(struct call *c, struct reply (*fn)(struct call *c))
+{
+	c->blocking = fn;
+	return (struct reply){ .kind = REPLY_LATER, .fd = -1 };
+}
+
+int call_alive(const struct call *c)
+{
+	return c->s->mech->ops->alive(c->s->mech, &c->ev);
+}
+
+/* A result of the backend's about memory as call_read() promises it. */
+static int memory_result(int r)
+{
+	if (r == -EFAULT || r == -ENAMETOOLONG)
+		return -r;
+	return r == MECH_E_GONE ? -ESRCH : r;
+}
+
+int call_read(const struct call *c, uint64_t addr, void *buf, size_t len)
+{
+	int r = c->s->mech->ops->read(c->s->mech, &c->ev, addr, buf, len);
+
+	if (r != 0)
+		return memory_result(r);
+	return call_alive(c) == 0 ? 0 : -ESRCH;
+}
+
+int call_write(const struct call *c, uint64_t addr, const void *buf, size_t len)
+{
+	/* The thread id must still be the caller's: what is written cannot be taken back. */
+	if (call_alive(c) != 0)
+		return -ESRCH;
+	return memory_result(c->s->mech->ops->write(c->s->mech, &c->ev, addr, buf, len));
+}
+
+static struct reply decide(struct call *c)
+{
+	int r;
+
+	if (c->ev.arch != AUDIT_ARCH_X86_64)
+		return call_refuse_plain(c, ENOSYS);
+	c->row = table_row(c->ev.nr);
+	if (c->row == NULL)
+		return call_refuse_plain(c, ENOSYS);
+	switch (c->row->class) {
+	case CLASS_ENOSYS:
+		return call_refuse_plain(c, ENOSYS);
+	case CLASS_SCALAR:
+	case CLASS_RECHECK:
+	case CLASS_EMULATE:
+		break;
+	case CLASS_KILL:
+	case CLASS_EPERM:
+	case CLASS_ALLOW:
+	case CLASS_COUNT:
+	default:
+		return call_refuse_plain(c, EPERM);
+	}
+	/* An open is judged by its flags: its handler narrows the key, and refuses where that level is DENY. */
+	if (call_set_key(c, plan_key_of(c->row)) == LEVEL_DENY && c->row->family != FAM_OPEN)
+		return call_refuse_plain(c, EPERM);
+	r = copyin(c);
+	if (r != 0) {
+		c->failed = r < 0;
+		return reply_deny(EPERM);
+	}
+	return handlers[c->ev.nr](c);
+}
+
+static size_t record_object(char *to, size_t room, const struct call *c, int index)
+{
+	size_t n = c->object_len[index] < room ? c->object_len[index] : room;
+
+	memcpy(to, c->object[index], n);
+	return n;
+}
+
+static void record_call(const struct call *c, const struct reply *r, uint32_t flags)
+{
+	struct record rec;
+	struct caller_status st;
+	struct timespec now;
+	size_t n;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	rec.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	memcpy(rec.args, c->ev.args, sizeof(rec.args));
+	rec.nr = c->ev.nr;
+	rec.result = r->kind == REPLY_DENY ? -(int64_t)(r->err != 0 ? r->err : EPERM) :
+		     r->kind == REPLY_VALUE ? r->value : 0;
+	rec.flags = flags;
+	rec.rule = c->judged && c->verdict.rule != NULL ? c->verdict.rule->id : UINT32_MAX;
+	rec.level = (uint8_t)c->level;
+	rec.op = (uint8_t)c->op;
+	memset(rec.reserved, 0, sizeof(rec.reserved));
+	if (caller_status(c->s->proc_fd, c->ev.tid, &st) == 0) {
+		rec.tid = st.guest_tid;
+		memcpy(rec.comm, st.comm, sizeof(rec.comm));
+	} else {
+		rec.tid = c->ev.tid;
+		memset(rec.comm, 0, sizeof(rec.comm));
+	}
+	n = record_object(rec.object, sizeof(rec.object), c, 0);
+	rec.object_len = (uint16_t)n;
+	rec.object2_len = (uint16_t)record_object(rec.object + n, sizeof(rec.object) - n, c, 1);
+	(void)record_put(c->s->ring, &rec);
+}
+
+/* Refusals are always recorded; of what was permitted, what changes, executes or connects. */
+static void record_if_wanted(const struct call *c, const struct reply *r)
+{
+	bool refused = c->refused || (c->judged && c->verdict.kind == VERDICT_DENY && r->kind == REPLY_DENY);
+	uint32_t flags = 0;
+
+	if (c->s->ring == NULL)
+		return;
+	if (refused)
+		flags |= RECORD_REFUSED;
+	if (c->failed)
+		flags |= RECORD_INTERNAL;
+	if (flags == 0) {
+		if (!c->judged || (c->op != OP_WRITE && c->op != OP_EXEC && c->op != OP_CONNECT))
+			return;
+		if (r->kind == REPLY_CONTINUE)
+			flags |= RECORD_CONTINUED;
+		else if (r->kind == REPLY_DENY || (r->kind == REPLY_VALUE && r->value < 0))
+			flags |= RECORD_FAILED;
+	}
+	record_call(c, r, flags);
+}
+
+void handle_finish(struct call *c, struct reply r)
+{
+	struct mech *m = c->s->mech;
+	struct event ev = c->ev;
+
+	record_if_wanted(c, &r);
+	/* The caller runs on while we tidy up. That it is gone is nobody's failure. */
+	(void)m->ops->reply(m, &ev, &r);
+	pool_put(c->s->pool, c);
+}
+
+void handle_call(struct call *c)
+{
+	struct reply r;
+	int e;
+
+	c->policy = sentry_policy(c->s);
+	r = decide(c);
+	if (r.kind == REPLY_LATER) {
+		e = pool_submit(c->s->pool, c);
+		if (e == 0)
+			return;
+		c->failed = true;
+		r = reply_deny(-e);
+	}
+	handle_finish(c, r);
+}
+
+int handle_loop(struct sentry *s)
+{
+	struct call *c = NULL;
+	int r;
+
+	r = pool_thread_start();
+	while (r == 0) {
+		c = pool_get(s->pool);
+		if (c == NULL)
+			return -ENOMEM;
+		r = s->mech->ops->next(s->mech, &c->ev);
+		if (r == 0) {
+			handle_call(c);
+			continue;
+		}
+		pool_put(s->pool, c);
+		if (r == MECH_E_GONE)
+			r = 0;
+	}
+	return r == MECH_E_END ? 0 : r;
+}
