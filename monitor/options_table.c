@@ -1,0 +1,168 @@
+/*
+ * The command line's table expanded, and looking things up in it: names, titles, and the word that somebody who
+ * mistyped another most likely meant.
+ */
+#include "options_table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "util/err.h"
+
+#define IN(command) (UINT32_C(1) << COMMAND_##command)
+#define IN_ALL ((UINT32_C(1) << COMMAND_COUNT) - 1)
+
+const struct command_row command_rows[COMMAND_COUNT] = {
+#define CMD(ident, cname, coperands, chint, csummary, cdetails)                                              \
+	[COMMAND_##ident] = {                                                                                \
+		.id = COMMAND_##ident,                                                                       \
+		.name = (cname),                                                                             \
+		.operands = (coperands),                                                                     \
+		.operand_hint = (chint),                                                                     \
+		.summary = (csummary),                                                                       \
+		.details = (cdetails),                                                                       \
+	},
+#include "options.tbl"
+};
+
+const struct option_row option_rows[OPTION_COUNT] = {
+#define OPT(ocommands, ogroup, ident, oletter, oname, oarg, okind, ohint, onot_yet, ohelp)                   \
+	[OPTION_##ident] = {                                                                                 \
+		.commands = (ocommands),                                                                     \
+		.group = (ogroup),                                                                           \
+		.id = OPTION_##ident,                                                                        \
+		.letter = (oletter),                                                                         \
+		.name = (oname),                                                                             \
+		.arg = (oarg),                                                                               \
+		.kind = (okind),                                                                             \
+		.hint = (ohint),                                                                             \
+		.not_yet = (onot_yet),                                                                       \
+		.help = (ohelp),                                                                             \
+	},
+#include "options.tbl"
+};
+
+static const char *const group_titles[GROUP_COUNT] = {
+	[GROUP_POLICY] = "Policy",
+	[GROUP_FILES] = "Files (PATH may hold *, ?, [...] and **; each may be given several times)",
+	[GROUP_NET] = "Network (off)",
+	[GROUP_PROCESS] = "Process",
+	[GROUP_LIMITS] = "Limits",
+	[GROUP_RECORD] = "Record",
+	[GROUP_OTHER] = "Other",
+};
+
+static const struct {
+	const char *subject;
+	const char *advice;
+} not_yet_texts[] = {
+	[NOT_YET_NONE] = { NULL, NULL },
+	[NOT_YET_POLICY] = { "the policy language", "run without it: the profile and the other options are the policy" },
+	[NOT_YET_NET] = { "the network", "run without it: the network is off" },
+	[NOT_YET_UNIX] = { "the network", "run without it: no socket of the host is reachable" },
+	[NOT_YET_PUBLISH] = { "the network", "run without it: nothing outside reaches the command's ports" },
+};
+
+const char *option_group_title(enum option_group g)
+{
+	return (size_t)g < ARRAY_LEN(group_titles) ? group_titles[g] : "";
+}
+
+const char *option_not_yet_subject(enum option_not_yet n)
+{
+	return (size_t)n < ARRAY_LEN(not_yet_texts) ? not_yet_texts[n].subject : NULL;
+}
+
+const char *option_not_yet_advice(enum option_not_yet n)
+{
+	return (size_t)n < ARRAY_LEN(not_yet_texts) ? not_yet_texts[n].advice : NULL;
+}
+
+enum command command_by_name(const char *name)
+{
+	for (int i = COMMAND_TOP + 1; i < COMMAND_COUNT; i++) {
+		if (strcmp(command_rows[i].name, name) == 0)
+			return (enum command)i;
+	}
+	return COMMAND_COUNT;
+}
+
+static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
+{
+	unsigned int m = a < b ? a : b;
+	return m < c ? m : c;
+}
+
+enum { WORD_MAX = 32 };
+
+/* Edits (a letter more, less, other, or two swapped) between A and B; words too long to be ours are far from all. */
+static unsigned int word_distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b);
+	unsigned int d[WORD_MAX + 1][WORD_MAX + 1];
+
+	if (la > WORD_MAX || lb > WORD_MAX)
+		return WORD_MAX;
+	for (size_t i = 0; i <= la; i++)
+		d[i][0] = (unsigned int)i;
+	for (size_t j = 0; j <= lb; j++)
+		d[0][j] = (unsigned int)j;
+	for (size_t i = 1; i <= la; i++) {
+		for (size_t j = 1; j <= lb; j++) {
+			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1,
+				       d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    d[i - 2][j - 2] + 1 < d[i][j])
+				d[i][j] = d[i - 2][j - 2] + 1;
+		}
+	}
+	return d[la][lb];
+}
+
+const char *nearest_word(const char *word, const char *const *names)
+{
+	const char *best = NULL;
+	size_t len = strlen(word);
+	/* A third of the letters may be wrong; a beginning of a name, from two letters on, means the name. */
+	unsigned int best_distance = (unsigned int)(len < 3 ? 1 : len / 3) + 1;
+
+	if (len == 0)
+		return NULL;
+	for (const char *const *n = names; *n; n++) {
+		unsigned int d = word_distance(word, *n);
+		if (d < best_distance) {
+			best_distance = d;
+			best = *n;
+		}
+	}
+	if (best)
+		return best;
+	for (const char *const *n = names; *n; n++) {
+		if (len >= 2 && strncasecmp(word, *n, len) == 0)
+			return *n;
+	}
+	return NULL;
+}
+
+const char *nearest_command(const char *word)
+{
+	const char *names[COMMAND_COUNT] = { NULL };
+	size_t n = 0;
+
+	for (int i = COMMAND_TOP + 1; i < COMMAND_COUNT; i++)
+		names[n++] = command_rows[i].name;
+	return nearest_word(word, names);
+}
+
+int options_wrong(struct options_fault *ret_fault, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(ret_fault->text, sizeof(ret_fault->text), fmt, ap);
+	va_end(ap);
+	(void)snprintf(ret_fault->hint, sizeof(ret_fault->hint), "%s", hint ? hint : "");
+	return OPTIONS_WRONG;
+}
