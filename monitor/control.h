@@ -20,7 +20,8 @@ int control_fd(const struct control *c);
 void control_serve(struct control *c);
 struct control *control_close(struct control *c);
 
-/* Client: asks the run at RUN_DIR; 0, or negative errno; RET_TEXT (free it) is the run's answer for people. */
+/* Client: asks the run at RUN_DIR; 0, or negative errno. RET_TEXT (free it; unchanged where no answer came) is the run's answer for
+ * people, also with a negative result. -ENOENT, -ECONNREFUSED: it does not run. -EACCES: it does not talk to us. */
 int control_ask_allow(const char *run_dir, const char *kind, const char *object, char **ret_text);
 
 #endif
