@@ -1,6 +1,7 @@
 /*
  * The steps every handler of files takes, written once. Where the plan only observes, a path that does not
- * resolve is left to the kernel, which answers it with its own errno: nothing can happen to what is not there.
+ * resolve is left to the kernel, which answers it with its own errno: nothing can happen to what is not
+ * there.
  *
  * Syscalls: fchdir, umask, and what path.c and caller.c use.
  */
@@ -12,11 +13,11 @@
 #include "util/err.h"
 #include "util/fd.h"
 
-static struct reply unresolved(const struct call *c, int r)
+static struct reply unresolved(struct call *c, int r)
 {
 	if (r > 0 && c->level == LEVEL_OBSERVE)
 		return reply_continue(c);
-	return reply_deny(r > 0 ? r : -r);
+	return call_fail(c, r);
 }
 
 bool fs_resolve(struct call *c, int index, int dirfd, unsigned int flags, struct object *ret_obj,
@@ -44,13 +45,13 @@ bool fs_resolve_at(struct call *c, int dirfd, unsigned int at_flags, bool null_p
 	if (dirfd >= 0) {
 		struct object o = OBJECT_NULL;
 
-		r = call_getfd(c, dirfd, &o.fd);
+		r = fs_getfd(c, dirfd, &o.fd);
 		if (r == 0) {
 			o.magic = true;
 			*ret_obj = o;
 			return true;
 		}
-		*ret_reply = unresolved(c, r == -EBADF ? EBADF : r);
+		*ret_reply = unresolved(c, r);
 		return false;
 	}
 	r = path_resolve(c, dirfd, "", flags | PATH_EMPTY, ret_obj);
@@ -64,9 +65,9 @@ bool fs_permit(struct call *c, int index, enum op op, const struct object *o, st
 {
 	struct verdict v;
 
-	if (o->path_len == 0 || o->path[0] != '/')
+	if (o->path_len == 0)
 		return true;
-	v = call_judge(c, index, op, o->path, o->path_len);
+	v = path_judge(c, index, op, o);
 	if (v.kind == VERDICT_ALLOW)
 		return true;
 	*ret_reply = call_refuse(c, v);
@@ -94,6 +95,13 @@ struct reply fs_answer(long r)
 struct reply fs_fault(int r)
 {
 	return reply_deny(r > 0 ? r : EINTR);
+}
+
+int fs_getfd(struct call *c, int fd, int *ret_fd)
+{
+	int r = call_getfd(c, fd, ret_fd);
+
+	return r == -EBADF ? EBADF : r;
 }
 
 int fs_read_str(const struct call *c, uint64_t addr, char *buf, size_t size)

@@ -20,28 +20,32 @@
 bool fs_resolve(struct call *c, int index, int dirfd, unsigned int flags, struct object *ret_obj,
 		struct reply *ret_reply);
 /*
- * The same for calls with AT_* flags: honours AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in AT_FLAGS. An empty path names
- * the caller's descriptor itself, which is held as a duplicate (with what it may and may not do).
+ * The same for calls with AT_* flags: honours AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH in AT_FLAGS. An empty
+ * path names the caller's descriptor itself, which is held as a duplicate (with what it may and may not do).
  * NULL_PATH: a NULL path with AT_EMPTY_PATH is an empty one.
  */
 bool fs_resolve_at(struct call *c, int dirfd, unsigned int at_flags, bool null_path, struct object *ret_obj,
 		   struct reply *ret_reply);
-/* Judges OP on O; an object without a path (a pipe reached through /proc/self/fd) has no rule. */
+/* Judges OP on O (path_judge); a descriptor of the caller's held by fs_resolve_at() is its own already. */
 bool fs_permit(struct call *c, int index, enum op op, const struct object *o, struct reply *ret_reply);
-/* Everything is permitted: continue where the plan says observe, drop where the caller is gone, else go on. */
+/* Everything is permitted: continue where the plan says observe, drop where the caller is gone, else go on.
+ */
 bool fs_ready(struct call *c, struct reply *ret_reply);
 /* The result of a system call of ours, -1 with errno: the guest's answer. */
 struct reply fs_answer(long r);
 /* What call_read() and its like returned, not 0: positive for the guest, negative: drop. */
 struct reply fs_fault(int r);
 
-/* A string of the guest's that is no path; SIZE with its NUL. As call_read(): 0, EFAULT, ENAMETOOLONG, negative. */
+/* call_getfd() with the guest's mistake told apart: 0, EBADF, or negative (both for call_fail()). */
+int fs_getfd(struct call *c, int fd, int *ret_fd);
+/* A string of the guest's that is no path; SIZE with its NUL. As call_read(): 0, EFAULT, ENAMETOOLONG,
+ * negative. */
 int fs_read_str(const struct call *c, uint64_t addr, char *buf, size_t size);
 /* Takes over the caller's umask for what this thread creates next. 0 or a negative errno. */
 int fs_umask(struct call *c);
 /*
- * For calls that know only paths: makes the sentry's procfs the thread's working directory, so that path_of_fd() is a
- * relative path to a held object. 0 or a negative errno.
+ * For calls that know only paths: makes the sentry's procfs the thread's working directory, so that
+ * path_of_fd() is a relative path to a held object. 0 or a negative errno.
  */
 int fs_enter_proc(const struct call *c);
 
@@ -56,11 +60,13 @@ struct fs_xattr_args {
 	uint32_t size;
 	uint32_t flags;
 };
-/* Copies a sized struct the kernel may have extended: 0, positive errno (EINVAL, E2BIG, EFAULT) or negative. */
+/* Copies a sized struct the kernel may have extended: 0, positive errno (EINVAL, E2BIG, EFAULT) or negative.
+ */
 int fs_read_xattr_args(const struct call *c, uint64_t addr, uint64_t usize, struct fs_xattr_args *ret_args);
 
 handler_fn fs_meta_stat, fs_meta_lstat, fs_meta_newfstatat, fs_meta_statx, fs_meta_statfs, fs_meta_access,
-	fs_meta_faccessat, fs_meta_faccessat2, fs_meta_readlink, fs_meta_readlinkat, fs_meta_name_to_handle_at;
+	fs_meta_faccessat, fs_meta_faccessat2, fs_meta_readlink, fs_meta_readlinkat,
+	fs_meta_name_to_handle_at;
 handler_fn fs_meta_getxattr, fs_meta_lgetxattr, fs_meta_getxattrat, fs_meta_listxattr, fs_meta_llistxattr,
 	fs_meta_listxattrat, fs_meta_file_getattr;
 handler_fn fs_change_mkdir, fs_change_mkdirat, fs_change_mknod, fs_change_mknodat, fs_change_symlink,

@@ -42,8 +42,8 @@ static struct last last_of(const struct object *o)
 }
 
 /*
- * Everything before a name is made: resolution of path INDEX to parent and name, EEXIST, the rule. Where the plan
- * observes, the kernel makes it.
+ * Everything before a name is made: resolution of path INDEX to parent and name, EEXIST, the rule. Where the
+ * plan observes, the kernel makes it.
  */
 static bool prepare(struct call *c, int index, int path, int dirfd, struct object *ret_obj,
 		    struct reply *ret_reply)
@@ -68,8 +68,8 @@ static struct reply do_mkdir(struct call *c, int dirfd, mode_t mode)
 	if (!prepare(c, 0, 0, dirfd, &o, &reply))
 		return reply;
 	r = fs_umask(c);
-	if (r < 0)
-		return reply_deny(-r);
+	if (r != 0)
+		return call_fail(c, r);
 	if (!fs_ready(c, &reply))
 		return reply;
 	return fs_answer(mkdirat(o.parent, last_of(&o).name, mode));
@@ -101,10 +101,10 @@ static struct reply do_mknod(struct call *c, int dirfd, mode_t mode)
 		return reply;
 	/* A device node names a driver behind every rule (a whiteout, device 0, included). */
 	if (type == S_IFCHR || type == S_IFBLK)
-		return reply_deny(EPERM);
+		return call_refuse_plain(c, EPERM);
 	r = fs_umask(c);
-	if (r < 0)
-		return reply_deny(-r);
+	if (r != 0)
+		return call_fail(c, r);
 	if (!fs_ready(c, &reply))
 		return reply;
 	return fs_answer(mknodat(o.parent, last_of(&o).name, mode, 0));
@@ -149,8 +149,8 @@ struct reply fs_change_symlinkat(struct call *c)
 }
 
 /*
- * A hard link gives the old object a second name, under which no rule about the first one holds. So it must be
- * permitted to write to the old one as well.
+ * A hard link gives the old object a second name, under which no rule about the first one holds. So it must
+ * be permitted to write to the old one as well.
  */
 static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsigned int flags)
 {

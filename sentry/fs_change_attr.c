@@ -1,7 +1,8 @@
 /*
- * Changing what an object is like: truncate, modes, owners, times. The object is held, the rule about writing is
- * asked about its canonical path, and the call is made on "self/fd/N" in the sentry's own procfs, which leads to
- * the held object and nowhere else, also where that object is a symlink. So no name is looked up twice.
+ * Changing what an object is like: truncate, modes, owners, times. The object is held, the rule about writing
+ * is asked about its canonical path, and the call is made on "self/fd/N" in the sentry's own procfs, which
+ * leads to the held object and nowhere else, also where that object is a symlink. So no name is looked up
+ * twice.
  *
  * An empty path (AT_EMPTY_PATH) or none (utimensat) names the caller's descriptor; its path is judged all the
  * same, since these changes ask for no descriptor opened for writing.
@@ -49,8 +50,8 @@ struct reply fs_change_truncate(struct call *c)
 	if (!hold(c, AT_FDCWD, 0, &o, path, &reply))
 		return reply;
 	r = fs_enter_proc(c);
-	if (r < 0)
-		return reply_deny(-r);
+	if (r != 0)
+		return call_fail(c, r);
 	return fs_answer(truncate(path, (off_t)c->ev.args[1]));
 }
 
@@ -112,8 +113,8 @@ struct reply fs_change_fchownat(struct call *c)
 }
 
 /*
- * Times of a descriptor: the caller's own descriptor is duplicated (O_PATH is EBADF for this call), its path is
- * resolved through its number, and both must be the same object.
+ * Times of a descriptor: the caller's own descriptor is duplicated (O_PATH is EBADF for this call), its path
+ * is resolved through its number, and both must be the same object.
  */
 static struct reply utime_fd(struct call *c, int fd, const struct timespec *times, unsigned int flags)
 {
@@ -125,12 +126,12 @@ static struct reply utime_fd(struct call *c, int fd, const struct timespec *time
 
 	if (flags != 0)
 		return reply_deny(EINVAL);
-	r = call_getfd(c, fd, &dup);
-	if (r < 0)
-		return reply_deny(-r);
+	r = fs_getfd(c, fd, &dup);
+	if (r != 0)
+		return call_fail(c, r);
 	r = path_resolve(c, fd, "", PATH_EMPTY, &o);
 	if (r != 0)
-		return reply_deny(r > 0 ? r : -r);
+		return call_fail(c, r);
 	if (fstat(dup, &held) < 0 || fstat(o.fd, &named) < 0)
 		return fs_answer(-1);
 	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
@@ -188,7 +189,7 @@ static struct reply do_utimes(struct call *c, int dirfd, bool no_path, uint64_t 
 	for (int i = 0; i < 2; i++) {
 		if (tv[i].tv_usec < 0 || tv[i].tv_usec >= 1000000)
 			return reply_deny(EINVAL);
-		times[i] = (struct timespec){ .tv_sec = tv[i].tv_sec, .tv_nsec = tv[i].tv_usec * 1000 };
+		times[i] = (struct timespec){.tv_sec = tv[i].tv_sec, .tv_nsec = tv[i].tv_usec * 1000};
 	}
 	return do_utime(c, dirfd, no_path, times, 0);
 }
@@ -205,7 +206,7 @@ struct reply fs_change_futimesat(struct call *c)
 
 struct reply fs_change_utime(struct call *c)
 {
-	struct timespec times[2] = { { 0 }, { 0 } };
+	struct timespec times[2] = {{0}, {0}};
 	struct utimbuf buf;
 	int r;
 

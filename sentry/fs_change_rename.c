@@ -1,19 +1,19 @@
 /*
- * rename, renameat, renameat2. Both names are held as parent and last component; the rules are asked about the two
- * canonical paths; renameat2() is called on the held parents.
+ * rename, renameat, renameat2. Both names are held as parent and last component; the rules are asked about
+ * the two canonical paths; renameat2() is called on the held parents.
  *
  * A directory carries what lies below it along. So for a directory both ends are judged as a whole
- * (policy_path_move): no restriction may match below the old path, or it would be carried away (mv .git x), nor
- * below the new one, or content of the caller's would arrive under it (mkdir -p a/hooks; mv a .git). With
+ * (policy_path_move): no restriction may match below the old path, or it would be carried away (mv .git x),
+ * nor below the new one, or content of the caller's would arrive under it (mkdir -p a/hooks; mv a .git). With
  * RENAME_EXCHANGE each end is old and new.
  *
  * Races. What is judged depends on three things a sibling could change before the call: whether the object is
  * a directory, and where the two held parents are. A directory with content gets a name only by a rename, and
- * a parent moves only by a rename, and every rename of the guest's passes through here. So one mutex holds from
- * the moment these facts are read until the call is done: the parents are checked to be where they were
- * resolved (the kernel's own path of the held descriptor), the kinds are read, the rules asked, the call made.
- * A mkdir meanwhile puts only an empty directory under a name. What other processes of the user's do in the
- * workspace at that moment is theirs, not the guest's. The mutex is held over no lookup but of the last
+ * a parent moves only by a rename, and every rename of the guest's passes through here. So one mutex holds
+ * from the moment these facts are read until the call is done: the parents are checked to be where they were
+ * resolved (the kernel's own path of the held descriptor), the kinds are read, the rules asked, the call
+ * made. A mkdir meanwhile puts only an empty directory under a name. What other processes of the user's do in
+ * the workspace at that moment is theirs, not the guest's. The mutex is held over no lookup but of the last
  * components, and a thread that waits for it can only wait for a rename.
  *
  * Syscalls: renameat2, readlinkat, newfstatat.
@@ -39,6 +39,7 @@ enum { TRIES = 16 };
 static bool parent_in_place(const struct call *c, const struct object *o)
 {
 	char link[32], now[PATH_MAX];
+	static const char gone[] = " (deleted)";
 	const char *slash = memrchr(o->path, '/', o->path_len);
 	size_t len = slash == NULL ? 0 : (size_t)(slash - o->path);
 	ssize_t n;
@@ -47,7 +48,11 @@ static bool parent_in_place(const struct call *c, const struct object *o)
 	n = readlinkat(c->s->proc_fd, link, now, sizeof(now));
 	if (len == 0)
 		return n == 1 && now[0] == '/';
-	return n == (ssize_t)len && memcmp(now, o->path, len) == 0;
+	if (n < (ssize_t)len || memcmp(now, o->path, len) != 0)
+		return false;
+	/* In a directory that is gone nothing can be renamed: the kernel will say so. */
+	return n == (ssize_t)len ||
+	       (n == (ssize_t)(len + sizeof(gone) - 1) && memcmp(now + len, gone, sizeof(gone) - 1) == 0);
 }
 
 static bool is_dir_now(const struct object *o)
@@ -57,7 +62,8 @@ static bool is_dir_now(const struct object *o)
 	return fstatat(o->parent, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-static bool permit_move(struct call *c, int index, const struct object *o, bool is_dir, struct reply *ret_reply)
+static bool permit_move(struct call *c, int index, const struct object *o, bool is_dir,
+			struct reply *ret_reply)
 {
 	struct verdict v = call_judge_move(c, index, o->path, o->path_len, is_dir);
 
@@ -68,8 +74,8 @@ static bool permit_move(struct call *c, int index, const struct object *o, bool 
 }
 
 /* Under the lock: the facts, the rules, the call. False: the parents moved, nothing was done. */
-static bool rename_locked(struct call *c, const struct object *old, const struct object *new, unsigned int flags,
-			  struct reply *ret_reply)
+static bool rename_locked(struct call *c, const struct object *old, const struct object *new,
+			  unsigned int flags, struct reply *ret_reply)
 {
 	char old_name[NAME_MAX + 2], new_name[NAME_MAX + 2];
 	bool old_dir, new_dir, any_dir;
@@ -103,7 +109,8 @@ static bool rename_once(struct call *c, int old_dirfd, int new_dirfd, unsigned i
 		*ret_reply = reply_deny(!old.dots && (flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
 		return true;
 	}
-	/* What is not there, and may be known not to be, is ENOENT, unless its file system would say EROFS. */
+	/* What is not there, and may be known not to be, is ENOENT, unless its file system would say EROFS.
+	 */
 	if (old.fd < 0 && policy_path(c->policy, OP_WRITE, old.path, old.path_len).err != EROFS) {
 		if (fs_permit(c, 0, OP_STAT, &old, ret_reply))
 			*ret_reply = reply_deny(ENOENT);
@@ -124,7 +131,7 @@ static struct reply do_rename(struct call *c, int old_dirfd, int new_dirfd, unsi
 		return reply_deny(EINVAL);
 	/* A whiteout is a device node. */
 	if ((flags & RENAME_WHITEOUT) != 0)
-		return reply_deny(EPERM);
+		return call_refuse_plain(c, EPERM);
 	for (int i = 0; i < TRIES; i++)
 		if (rename_once(c, old_dirfd, new_dirfd, flags, &reply))
 			return reply;

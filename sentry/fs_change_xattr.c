@@ -1,7 +1,7 @@
 /*
- * Changing extended attributes and file attributes: like every change a write to the canonical path, made on the
- * held object through the sentry's own procfs (see fs_meta_xattr.c). Flags, name, size and value are looked at
- * before the path, as Linux does since 6.13.
+ * Changing extended attributes and file attributes: like every change a write to the canonical path, made on
+ * the held object through the sentry's own procfs (see fs_meta_xattr.c). Flags, name, size and value are
+ * looked at before the path, as Linux does since 6.13.
  *
  * Syscalls: setxattr, removexattr, file_setattr, fchdir, and memory for the value.
  */
@@ -21,7 +21,8 @@
 
 #define AT_XATTR_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
 
-/* Holds path 0 for a change and makes "self/fd/N" of it, relative to the thread's working directory from now on. */
+/* Holds path 0 for a change and makes "self/fd/N" of it, relative to the thread's working directory from now
+ * on. */
 static bool hold(struct call *c, int dirfd, unsigned int at_flags, struct object *ret_obj, char ret_path[32],
 		 struct reply *ret_reply)
 {
@@ -33,8 +34,8 @@ static bool hold(struct call *c, int dirfd, unsigned int at_flags, struct object
 	    !fs_permit(c, 0, OP_WRITE, ret_obj, ret_reply) || !fs_ready(c, ret_reply))
 		return false;
 	r = fs_enter_proc(c);
-	if (r < 0) {
-		*ret_reply = reply_deny(-r);
+	if (r != 0) {
+		*ret_reply = call_fail(c, r);
 		return false;
 	}
 	path_of_fd(ret_obj->fd, ret_path);

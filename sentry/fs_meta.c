@@ -7,9 +7,10 @@
  * another name, which no rule speaks of. access() asks what the caller could do, so the policy's answer joins
  * the kernel's; it is no attempt, and so is not recorded as refused when only the wish (write, execute) is.
  *
- * Known difference: unknown flags of newfstatat() with an empty path are EINVAL here; recent kernels do not look.
+ * Known difference: unknown flags of newfstatat() with an empty path are EINVAL here; recent kernels do not
+ * look.
  *
- * Syscalls: fstat, newfstatat, statx, fstatfs, faccessat2, readlinkat, name_to_handle_at.
+ * Syscalls: fstat, newfstatat, statx, fstatfs, faccessat2, name_to_handle_at.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -48,7 +49,8 @@ static bool null_path_counts(const struct call *c, unsigned int flags)
 }
 
 /* Resolution, permission and readiness of a question about path 0. */
-static bool ask(struct call *c, int dirfd, unsigned int flags, struct object *ret_obj, struct reply *ret_reply)
+static bool ask(struct call *c, int dirfd, unsigned int flags, struct object *ret_obj,
+		struct reply *ret_reply)
 {
 	return fs_resolve_at(c, dirfd, flags, null_path_counts(c, flags), ret_obj, ret_reply) &&
 	       fs_permit(c, 0, OP_STAT, ret_obj, ret_reply) && fs_ready(c, ret_reply);
@@ -122,12 +124,13 @@ static int policy_access(const struct call *c, const struct object *o, unsigned 
 	static const struct {
 		unsigned int bit;
 		enum op op;
-	} wish[] = { { R_OK, OP_READ }, { W_OK, OP_WRITE }, { X_OK, OP_EXEC } };
+	} wish[] = {{R_OK, OP_READ}, {W_OK, OP_WRITE}, {X_OK, OP_EXEC}};
 	struct stat st;
 
 	if (o->path_len == 0 || o->path[0] != '/' || fstat(o->fd, &st) < 0)
 		return 0;
-	/* No rule speaks of searching a directory, and what is written to a device is not its file system's. */
+	/* No rule speaks of searching a directory, and what is written to a device is not its file system's.
+	 */
 	if (S_ISDIR(st.st_mode))
 		mode &= ~(unsigned int)X_OK;
 	for (size_t i = 0; i < ARRAY_LEN(wish); i++) {
@@ -180,7 +183,8 @@ static struct reply do_readlink(struct call *c, int dirfd, uint64_t out, int siz
 	struct reply reply;
 	char buf[PATH_MAX];
 	struct stat st;
-	ssize_t n;
+	size_t n;
+	int r;
 
 	if (size <= 0)
 		return reply_deny(EINVAL);
@@ -191,10 +195,12 @@ static struct reply do_readlink(struct call *c, int dirfd, uint64_t out, int siz
 	/* With an empty path Linux says ENOENT of what is no link, so our own call below cannot tell. */
 	if (!S_ISLNK(st.st_mode))
 		return reply_deny(c->path[0][0] == '\0' ? ENOENT : EINVAL);
-	n = readlinkat(o.fd, "", buf, (size_t)size < sizeof(buf) ? (size_t)size : sizeof(buf));
-	if (n < 0)
-		return fs_answer(-1);
-	return give(c, out, buf, (size_t)n, n);
+	r = path_readlink(c, &o, buf, sizeof(buf), &n);
+	if (r != 0)
+		return call_fail(c, r);
+	if (n > (size_t)size)
+		n = (size_t)size;
+	return give(c, out, buf, n, (long)n);
 }
 
 struct reply fs_meta_readlink(struct call *c)
@@ -222,7 +228,8 @@ struct reply fs_meta_name_to_handle_at(struct call *c)
 	int r, err = 0;
 	size_t len;
 
-	if ((flags & ~(unsigned int)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | MNT_ID_UNIQUE | CONNECTABLE | FID)) != 0)
+	if ((flags &
+	     ~(unsigned int)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | MNT_ID_UNIQUE | CONNECTABLE | FID)) != 0)
 		return reply_deny(EINVAL);
 	if (!ask(c, (int)c->ev.args[0],
 		 (flags & AT_EMPTY_PATH) | ((flags & AT_SYMLINK_FOLLOW) != 0 ? 0 : AT_SYMLINK_NOFOLLOW), &o,

@@ -28,14 +28,16 @@ static bool null_path(const struct call *c, unsigned int flags)
 	return (flags & AT_EMPTY_PATH) != 0 && c->path_err[0] == EFAULT && c->ev.args[1] == 0;
 }
 
-static bool ask(struct call *c, int dirfd, unsigned int flags, struct object *ret_obj, struct reply *ret_reply)
+static bool ask(struct call *c, int dirfd, unsigned int flags, struct object *ret_obj,
+		struct reply *ret_reply)
 {
 	return fs_resolve_at(c, dirfd, flags, null_path(c, flags), ret_obj, ret_reply) &&
 	       fs_permit(c, 0, OP_STAT, ret_obj, ret_reply) && fs_ready(c, ret_reply);
 }
 
 /* Reads attribute NAME of the held object, or the list of names where NAME is NULL. */
-static struct reply fetch(struct call *c, const struct object *o, const char *name, uint64_t out, uint64_t size)
+static struct reply fetch(struct call *c, const struct object *o, const char *name, uint64_t out,
+			  uint64_t size)
 {
 	size_t len = size < FS_XATTR_MAX ? (size_t)size : FS_XATTR_MAX;
 	AUTO_FREE char *buf = NULL;
@@ -49,8 +51,8 @@ static struct reply fetch(struct call *c, const struct object *o, const char *na
 			return reply_deny(ENOMEM);
 	}
 	r = fs_enter_proc(c);
-	if (r < 0)
-		return reply_deny(-r);
+	if (r != 0)
+		return call_fail(c, r);
 	path_of_fd(o->fd, path);
 	n = name != NULL ? getxattr(path, name, buf, len) : listxattr(path, buf, len);
 	if (n <= 0 || len == 0)
@@ -59,8 +61,8 @@ static struct reply fetch(struct call *c, const struct object *o, const char *na
 	return r == 0 ? reply_value(n) : fs_fault(r);
 }
 
-static struct reply do_getxattr(struct call *c, int dirfd, unsigned int flags, uint64_t name_addr, uint64_t out,
-				uint64_t size)
+static struct reply do_getxattr(struct call *c, int dirfd, unsigned int flags, uint64_t name_addr,
+				uint64_t out, uint64_t size)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
 	char name[FS_XATTR_NAME_MAX + 1];

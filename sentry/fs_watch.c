@@ -1,6 +1,6 @@
 /*
- * inotify_add_watch: the watched object is held and judged as being read, then watched through the caller's own
- * inotify instance (a duplicate of its descriptor), by the held object's path in the sentry's procfs.
+ * inotify_add_watch: the watched object is held and judged as being read, then watched through the caller's
+ * own inotify instance (a duplicate of its descriptor), by the held object's path in the sentry's procfs.
  *
  * Known limit: a watch on a directory tells the names of its entries, also of those a rule hides.
  *
@@ -42,9 +42,9 @@ struct reply fs_watch_inotify_add_watch(struct call *c)
 
 	if ((mask & ~(uint32_t)KNOWN_BITS) != 0 || mask == 0)
 		return reply_deny(EINVAL);
-	r = call_getfd(c, (int)c->ev.args[0], &instance);
-	if (r < 0)
-		return reply_deny(-r);
+	r = fs_getfd(c, (int)c->ev.args[0], &instance);
+	if (r != 0)
+		return call_fail(c, r);
 	if ((mask & IN_MASK_ADD) != 0 && (mask & IN_MASK_CREATE) != 0)
 		return reply_deny(EINVAL);
 	if (!is_inotify(c, instance))
@@ -56,8 +56,8 @@ struct reply fs_watch_inotify_add_watch(struct call *c)
 	    !fs_permit(c, 0, OP_READ, &o, &reply) || !fs_ready(c, &reply))
 		return reply;
 	r = fs_enter_proc(c);
-	if (r < 0)
-		return reply_deny(-r);
+	if (r != 0)
+		return call_fail(c, r);
 	/* The link to the held object must be followed, whatever the object is. */
 	path_of_fd(o.fd, path);
 	return fs_answer(inotify_add_watch(instance, path, mask & ~(uint32_t)IN_DONT_FOLLOW));
