@@ -1,0 +1,362 @@
+/*
+ * Backend: seccomp user notification.
+ *
+ * One thread sleeps in NOTIF_RECV itself, without a poll before it. The kernel's struct sizes are asked for at start, so
+ * that a newer kernel's longer notification fits, and the buffer is zeroed before each receive, as the kernel
+ * demands. SYNC_WAKE_UP (6.6) makes the caller's wake-up and ours stay on one CPU; without it all works, slower.
+ *
+ * The end: before Linux 6.11 a sleeping NOTIF_RECV does not notice that no task with the filter is left. A small thread
+ * therefore polls the listener for nothing but its hang-up (notifications do not wake it), and then interrupts the
+ * receiver. Where NOTIF_RECV returns ENOENT, either one caller died before we took it up or all are gone; a poll
+ * then, and only then, tells which.
+ *
+ * Memory goes through process_vm_readv and process_vm_writev: a kept /proc/PID/mem would survive an exec into
+ * the wrong memory. Strings are read in pieces that never reach into a page that the string may not reach.
+ *
+ * Descriptors: NOTIF_ADDFD with SEND (5.14) installs and answers at once; before that they are two steps. Whatever
+ * the first refuses (EMFILE of the guest, EBADF for an O_PATH descriptor) is sent as the call's errno, for a caller
+ * without an answer would hang.
+ *
+ * Syscalls: ioctl, poll, process_vm_readv, process_vm_writev, eventfd2, read, write, tgkill, rt_sigprocmask, close.
+ */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "mech.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+/* Newer than the oldest headers this builds with. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1ul << 0)
+#endif
+
+enum {
+	PAGE = 4096,
+	STR_FIRST = 256,  /* nearly every path is shorter */
+	END_RETRY_MS = 20,
+	END_STACK = 64 * 1024,
+};
+
+struct mech_notify {
+	struct mech mech;
+	int listener;
+	int stop; /* eventfd: ends the thread that waits for the end */
+	pthread_t end_thread;
+	bool has_end_thread;
+	bool has_receiver; /* receiver and its signal mask are set */
+	_Atomic bool receiving;
+	_Atomic bool ended;
+	_Atomic bool no_send; /* this kernel's ADDFD knows no SEND */
+	pthread_t receiver;
+	struct seccomp_notif *req;
+	size_t req_size;
+	size_t resp_size;
+};
+
+static int end_signal(void)
+{
+	return SIGRTMAX - 4;
+}
+
+static void on_end(int sig)
+{
+	(void)sig;
+}
+
+static bool hung_up(const struct mech_notify *n)
+{
+	struct pollfd pfd = { .fd = n->listener };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* Sleeps until the filter has no user left, then interrupts the receiver until it has seen so. */
+static void *wait_for_end(void *arg)
+{
+	struct mech_notify *n = arg;
+	struct pollfd pfd[2] = { { .fd = n->listener }, { .fd = n->stop, .events = POLLIN } };
+
+	while ((pfd[0].revents & (POLLHUP | POLLERR)) == 0) {
+		if (poll(pfd, 2, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (pfd[1].revents != 0)
+			return NULL;
+	}
+	atomic_store(&n->ended, true);
+	do {
+		if (atomic_load(&n->receiving))
+			(void)pthread_kill(n->receiver, end_signal());
+	} while (poll(&pfd[1], 1, END_RETRY_MS) == 0);
+	return NULL;
+}
+
+static int notify_next(struct mech *m, struct event *ret_ev)
+{
+	struct mech_notify *n = (struct mech_notify *)m;
+	sigset_t set;
+	int r;
+
+	if (!n->has_receiver) {
+		n->receiver = pthread_self();
+		(void)sigemptyset(&set);
+		(void)sigaddset(&set, end_signal());
+		(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+		n->has_receiver = true;
+		atomic_store(&n->receiving, true);
+	}
+	for (;;) {
+		memset(n->req, 0, n->req_size);
+		r = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, n->req);
+		if (r == 0)
+			break;
+		if (errno == EINTR && !atomic_load(&n->ended))
+			continue;
+		if (errno == EINTR || errno == ENOENT)
+			return hung_up(n) ? MECH_E_END : MECH_E_GONE;
+		return err_now();
+	}
+	*ret_ev = (struct event){
+		.id = n->req->id,
+		.ip = n->req->data.instruction_pointer,
+		.arch = n->req->data.arch,
+		.nr = n->req->data.nr,
+		.tid = (pid_t)n->req->pid,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(ret_ev->args); i++)
+		ret_ev->args[i] = n->req->data.args[i];
+	return 0;
+}
+
+static int notify_alive(struct mech *m, const struct event *ev)
+{
+	struct mech_notify *n = (struct mech_notify *)m;
+	uint64_t id = ev->id;
+
+	return ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0 ? 0 : MECH_E_GONE;
+}
+
+static int memory_error(int error)
+{
+	return error == ESRCH ? MECH_E_GONE : error == EFAULT ? -EFAULT : -error;
+}
+
+static struct iovec iovec_at(uint64_t addr, size_t len)
+{
+	return (struct iovec){ .iov_base = (void *)(uintptr_t)addr, .iov_len = len };
+}
+
+static int notify_read(struct mech *m, const struct event *ev, uint64_t addr, void *buf, size_t len)
+{
+	struct iovec local = { .iov_base = buf, .iov_len = len }, remote = iovec_at(addr, len);
+	ssize_t r;
+
+	(void)m;
+	if (len == 0)
+		return 0;
+	r = process_vm_readv(ev->tid, &local, 1, &remote, 1, 0);
+	if (r < 0)
+		return memory_error(errno);
+	return (size_t)r == len ? 0 : -EFAULT;
+}
+
+static int notify_read_str(struct mech *m, const struct event *ev, uint64_t addr, char *buf, size_t size)
+{
+	size_t len = 0, want = STR_FIRST, room;
+	int r;
+
+	while (len < size) {
+		room = PAGE - (size_t)((addr + len) % PAGE);
+		if (want > room)
+			want = room;
+		if (want > size - len)
+			want = size - len;
+		r = notify_read(m, ev, addr + len, buf + len, want);
+		if (r != 0)
+			return r;
+		if (memchr(buf + len, '\0', want) != NULL)
+			return 0;
+		len += want;
+		want = PAGE;
+	}
+	return -ENAMETOOLONG;
+}
+
+static int notify_write(struct mech *m, const struct event *ev, uint64_t addr, const void *buf, size_t len)
+{
+	/* The kernel only reads from the local side; its struct serves both directions. */
+	struct iovec local = { .iov_len = len }, remote = iovec_at(addr, len);
+	ssize_t r;
+
+	(void)m;
+	if (len == 0)
+		return 0;
+	memcpy(&local.iov_base, &buf, sizeof(buf));
+	r = process_vm_writev(ev->tid, &local, 1, &remote, 1, 0);
+	if (r < 0)
+		return memory_error(errno);
+	return (size_t)r == len ? 0 : -EFAULT;
+}
+
+/* ERROR is positive. */
+static int send_answer(struct mech_notify *n, uint64_t id, int64_t value, int error, uint32_t flags)
+{
+	union {
+		struct seccomp_notif_resp resp;
+		unsigned char room[512]; /* what a newer kernel may read behind it is zero */
+	} u;
+
+	memset(&u, 0, n->resp_size < sizeof(u) ? n->resp_size : sizeof(u));
+	u.resp.id = id;
+	u.resp.val = value;
+	u.resp.error = -error;
+	u.resp.flags = flags;
+	if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_SEND, &u.resp) == 0)
+		return 0;
+	return errno == ENOENT ? MECH_E_GONE : err_now();
+}
+
+static int send_fd(struct mech_notify *n, const struct event *ev, const struct reply *r)
+{
+	struct seccomp_notif_addfd add = {
+		.id = ev->id,
+		.srcfd = (uint32_t)r->fd,
+		.newfd_flags = r->fd_flags,
+	};
+	int fd;
+
+	if (!atomic_load(&n->no_send)) {
+		add.flags = SECCOMP_ADDFD_FLAG_SEND;
+		if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add) >= 0)
+			return 0;
+		if (errno != EINVAL)
+			goto failed;
+		/* No flag, or something else that the two steps will meet again. */
+		add.flags = 0;
+	}
+	fd = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+	if (fd >= 0) {
+		atomic_store(&n->no_send, true);
+		return send_answer(n, ev->id, fd, 0, 0);
+	}
+failed:
+	if (errno == ENOENT || errno == ESRCH)
+		return MECH_E_GONE;
+	return send_answer(n, ev->id, 0, errno > 0 ? errno : EIO, 0);
+}
+
+static int notify_reply(struct mech *m, const struct event *ev, const struct reply *r)
+{
+	struct mech_notify *n = (struct mech_notify *)m;
+	int e;
+
+	switch (r->kind) {
+	case REPLY_VALUE:
+		e = r->value < 0 && r->value >= -4095 ? send_answer(n, ev->id, 0, (int)-r->value, 0) :
+							 send_answer(n, ev->id, r->value, 0, 0);
+		break;
+	case REPLY_FD:
+		e = send_fd(n, ev, r);
+		break;
+	case REPLY_CONTINUE:
+		e = send_answer(n, ev->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+		break;
+	case REPLY_DENY:
+	case REPLY_LATER:
+	default:
+		e = send_answer(n, ev->id, 0, r->err > 0 && r->err <= 4095 ? r->err : EPERM, 0);
+		break;
+	}
+	if (r->kind == REPLY_FD)
+		(void)fd_close(r->fd);
+	return e;
+}
+
+static void notify_close(struct mech *m)
+{
+	struct mech_notify *n = (struct mech_notify *)m;
+	uint64_t one = 1;
+
+	if (n->has_end_thread && write(n->stop, &one, sizeof(one)) == (ssize_t)sizeof(one))
+		(void)pthread_join(n->end_thread, NULL);
+	n->stop = fd_close(n->stop);
+	n->listener = fd_close(n->listener);
+	free(n->req);
+	free(n);
+}
+
+static const struct mech_ops notify_ops = {
+	.next = notify_next,
+	.alive = notify_alive,
+	.read = notify_read,
+	.read_str = notify_read_str,
+	.write = notify_write,
+	.reply = notify_reply,
+	.close = notify_close,
+};
+
+static int start_end_thread(struct mech_notify *n)
+{
+	struct sigaction sa = { .sa_handler = on_end };
+	pthread_attr_t attr;
+	int r;
+
+	(void)sigemptyset(&sa.sa_mask);
+	if (sigaction(end_signal(), &sa, NULL) < 0)
+		return err_now();
+	n->stop = eventfd(0, EFD_CLOEXEC);
+	if (n->stop < 0)
+		return err_now();
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, END_STACK);
+	r = pthread_create(&n->end_thread, &attr, wait_for_end, n);
+	(void)pthread_attr_destroy(&attr);
+	n->has_end_thread = r == 0;
+	return -r;
+}
+
+int mech_notify_new(int listener, struct mech **ret_mech)
+{
+	struct seccomp_notif_sizes sizes;
+	struct mech_notify *n;
+	int r;
+
+	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+		return err_now();
+	n = calloc(1, sizeof(*n));
+	if (n == NULL)
+		return -ENOMEM;
+	n->mech.ops = &notify_ops;
+	n->listener = listener;
+	n->stop = -1;
+	n->req_size = sizes.seccomp_notif > sizeof(*n->req) ? sizes.seccomp_notif : sizeof(*n->req);
+	n->resp_size = sizes.seccomp_notif_resp > sizeof(struct seccomp_notif_resp) ?
+			       sizes.seccomp_notif_resp :
+			       sizeof(struct seccomp_notif_resp);
+	n->req = calloc(1, n->req_size);
+	r = n->req == NULL ? -ENOMEM : start_end_thread(n);
+	if (r < 0) {
+		n->listener = -1; /* still the caller's */
+		notify_close(&n->mech);
+		return r;
+	}
+	/* Where the kernel lacks it, waking is merely slower. */
+	(void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 0);
+	*ret_mech = &n->mech;
+	return 0;
+}
