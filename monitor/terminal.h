@@ -6,8 +6,10 @@
 #ifndef GABION_MONITOR_TERMINAL_H
 #define GABION_MONITOR_TERMINAL_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <sys/types.h>
+#include <poll.h>
 #include <termios.h>
 #include <sys/ioctl.h>
 
@@ -24,12 +26,15 @@ struct terminal_look {
 /* Looks at 0..2. Never fails: without a terminal .wanted is false. */
 void terminal_look(struct terminal_look *ret_look);
 
+/* Gives FD, a pty's slave (or its master), the user's modes and size. For the guest's side, before its command runs. 0 or
+ * negative errno. */
+int terminal_dress(int fd, const struct terminal_look *look);
+
 /* Takes over the user's terminal and relays to MASTER (owned from now on). In the background (not the terminal's
  * foreground group) it neither reads nor changes modes until brought forward. 0 or negative errno. */
 int terminal_open(int master, const struct terminal_look *look, struct terminal **ret_t);
 
 /* For the monitor's poll(2) loop: up to 4 entries are filled, their number returned. */
-struct pollfd;
 int terminal_poll(struct terminal *t, struct pollfd fds[4]);
 /* Moves what is ready after that poll; 0, or negative errno when the user's terminal is gone (the run ends). */
 int terminal_serve(struct terminal *t, const struct pollfd *fds, int n);

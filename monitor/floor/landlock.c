@@ -1,0 +1,200 @@
+/*
+ * Landlock domains (landlock(7)). Headers of Debian 12 know ABI 2; what later ABIs added is defined here.
+ *
+ * BARE: the only kernel state that speaks of files. Landlock can only allow, by hierarchy; so what a hide rule names below
+ * an allowed directory is carved out: the directory's entries are allowed one by one, except the hidden ones. What is
+ * created beside them later is refused until the next run. The domain binds the sentry too.
+ * With a view: paths are the view's affair (and a view can be widened during a run, a domain cannot); the domain holds device
+ * nodes, signals and abstract sockets.
+ *
+ * Should: claim a fact only for what the running kernel's ABI enforces.
+ * Mustn't: allow a path because a rule could not be resolved.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "monitor/floor/floor.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+#ifndef LANDLOCK_ACCESS_FS_TRUNCATE
+#define LANDLOCK_ACCESS_FS_TRUNCATE (1ULL << 14)
+#endif
+#ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
+#define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
+#endif
+
+/* struct landlock_ruleset_attr as of ABI 6. */
+struct ruleset_attr {
+	uint64_t handled_access_fs;
+	uint64_t handled_access_net; /* ABI 4 */
+	uint64_t scoped;             /* ABI 6 */
+};
+
+enum {
+	NET_BIND_TCP = 1 << 0,
+	NET_CONNECT_TCP = 1 << 1,
+	SCOPE_ABSTRACT = 1 << 0,
+	SCOPE_SIGNAL = 1 << 1,
+};
+
+#define FILE_READ LANDLOCK_ACCESS_FS_READ_FILE
+#define FILE_WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
+#define DIR_READ (FILE_READ | LANDLOCK_ACCESS_FS_READ_DIR)
+#define DIR_WRITE                                                                                                      \
+	(FILE_WRITE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |     \
+	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                     \
+	 LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER)
+#define DEVICES (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+#define EXECUTE LANDLOCK_ACCESS_FS_EXECUTE
+
+int landlock_abi(void)
+{
+	long v = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	return v < 0 ? 0 : (int)v;
+}
+
+static int restrict_self(int ruleset)
+{
+	int r = limits_no_new_privs();
+	if (r < 0)
+		return r;
+	return syscall(SYS_landlock_restrict_self, ruleset, 0) < 0 ? err_now() : 0;
+}
+
+static int ruleset_new(struct ruleset_attr a, int abi)
+{
+	size_t size = abi >= 6 ? sizeof(a) : abi >= 4 ? 16 : 8;
+	if (abi < 4)
+		a.handled_access_net = 0;
+	if (abi < 6)
+		a.scoped = 0;
+	if (abi < 3)
+		a.handled_access_fs &= ~(uint64_t)LANDLOCK_ACCESS_FS_TRUNCATE;
+	if (abi < 2)
+		a.handled_access_fs &= ~(uint64_t)LANDLOCK_ACCESS_FS_REFER;
+	long fd = syscall(SYS_landlock_create_ruleset, &a, size, 0);
+	return fd < 0 ? err_now() : (int)fd;
+}
+
+int landlock_view(uint32_t *ret_facts)
+{
+	int abi = landlock_abi();
+	if (abi == 0)
+		return 0;
+	AUTO_FD int ruleset =
+		ruleset_new((struct ruleset_attr){ .handled_access_fs = DEVICES, .scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL }, abi);
+	if (ruleset < 0)
+		return ruleset;
+	int r = restrict_self(ruleset);
+	if (r == 0 && abi >= 6)
+		*ret_facts |= FLOOR_LANDLOCK_SCOPE;
+	return r;
+}
+
+struct carve {
+	int ruleset;
+	uint64_t handled;
+	const struct policy *policy;
+	uint64_t access; /* for directories; files get the part that means something for them */
+	int depth;
+};
+
+static int allow_path(const struct carve *c, const char *path)
+{
+	struct stat st;
+	AUTO_FD int fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return 0; /* nothing there, or closed to the caller anyway */
+	uint64_t access = c->access & c->handled;
+	if (!S_ISDIR(st.st_mode))
+		access &= FILE_READ | FILE_WRITE | EXECUTE;
+	struct landlock_path_beneath_attr a = { .allowed_access = access, .parent_fd = fd };
+	if (syscall(SYS_landlock_add_rule, c->ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0) < 0)
+		return err_now();
+	return 0;
+}
+
+/* Is a hide rule's object (its literal part) strictly below PATH, or PATH itself hidden? */
+static bool hidden_below(const struct policy *p, const char *path)
+{
+	size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
+	for (size_t i = 0; i < policy_rule_count(p); i++) {
+		const struct rule *r = policy_rule(p, i);
+		if (r->kind == RULE_HIDE && !r->floating && strncmp(r->pattern, path, n) == 0 && r->pattern[n] == '/')
+			return true;
+	}
+	return false;
+}
+
+/* Allows PATH, or, where something below it is hidden, its entries one by one. */
+static int allow_carved(const struct carve *c, const char *path)
+{
+	if (policy_path(c->policy, OP_READ, path, strlen(path)).kind != VERDICT_ALLOW)
+		return 0;
+	if (!hidden_below(c->policy, path) || c->depth >= 8)
+		return hidden_below(c->policy, path) ? 0 : allow_path(c, path);
+	DIR *d = opendir(path);
+	if (d == NULL)
+		return 0;
+	int r = 0;
+	for (struct dirent *e; r == 0 && (e = readdir(d)) != NULL;) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 || e->d_type == DT_LNK)
+			continue;
+		AUTO_FREE char *child = NULL;
+		if (asprintf(&child, "%s/%s", strcmp(path, "/") == 0 ? "" : path, e->d_name) < 0) {
+			r = -ENOMEM;
+			break;
+		}
+		struct carve below = *c;
+		below.depth++;
+		r = allow_carved(&below, child);
+	}
+	closedir(d);
+	return r;
+}
+
+int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
+{
+	int abi = landlock_abi();
+	if (abi == 0)
+		return -EOPNOTSUPP;
+	struct ruleset_attr a = {
+		.handled_access_fs = DIR_READ | DIR_WRITE | DEVICES | EXECUTE,
+		.handled_access_net = NET_BIND_TCP | NET_CONNECT_TCP,
+		.scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL,
+	};
+	AUTO_FD int ruleset = ruleset_new(a, abi);
+	if (ruleset < 0)
+		return ruleset;
+	struct carve c = { .ruleset = ruleset, .handled = a.handled_access_fs, .policy = policy };
+	if (abi < 3)
+		c.handled &= ~(uint64_t)LANDLOCK_ACCESS_FS_TRUNCATE;
+	if (abi < 2)
+		c.handled &= ~(uint64_t)LANDLOCK_ACCESS_FS_REFER;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < policy_rule_count(policy); i++) {
+		const struct rule *rule = policy_rule(policy, i);
+		if (rule->kind != RULE_READ && rule->kind != RULE_WRITE && rule->kind != RULE_EXEC)
+			continue;
+		c.access = rule->kind == RULE_EXEC ? EXECUTE : rule->kind == RULE_WRITE ? DIR_READ | DIR_WRITE : DIR_READ;
+		/* A rule with globs would need names that do not exist yet: emulation's affair; Landlock allows its literal parent
+		 * only where that is the rule itself. */
+		if (strpbrk(rule->pattern, "*?[") == NULL)
+			r = allow_carved(&c, rule->pattern);
+	}
+	if (r == 0)
+		r = restrict_self(ruleset);
+	if (r < 0)
+		return r;
+	*ret_facts |= FLOOR_LANDLOCK_FS | (abi >= 4 ? (uint32_t)FLOOR_LANDLOCK_TCP : 0) |
+		      (abi >= 6 ? (uint32_t)FLOOR_LANDLOCK_SCOPE : 0);
+	return 0;
+}

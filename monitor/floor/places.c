@@ -1,0 +1,184 @@
+/*
+ * What of the host's file system the guest gets, and where: the workspace, the private home, tools below the real home, and what
+ * --read, --write and --exec name.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "monitor/floor/floor.h"
+#include "monitor/state.h"
+#include "util/err.h"
+
+#define TMP_SIZE (2ULL << 30)
+
+int places_add(struct places *p, const char *source, const char *target, bool write, bool exec, const char *link)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->v[i].target, target) == 0) {
+			p->v[i].write |= write;
+			p->v[i].exec |= exec;
+			return 0;
+		}
+	struct place *v = reallocarray(p->v, p->n + 1, sizeof(*v));
+	if (v == NULL)
+		return -ENOMEM;
+	p->v = v;
+	v[p->n] = (struct place){ .source = source == NULL ? NULL : strdup(source),
+				  .target = strdup(target),
+				  .link = link == NULL ? NULL : strdup(link),
+				  .write = write,
+				  .exec = exec };
+	struct place *one = &v[p->n++];
+	return one->target == NULL || (source != NULL && one->source == NULL) || (link != NULL && one->link == NULL) ? -ENOMEM : 0;
+}
+
+static int by_target(const void *a, const void *b)
+{
+	return strcmp(((const struct place *)a)->target, ((const struct place *)b)->target);
+}
+
+/* Files of the real home an ordinary session needs and nobody may change from inside. */
+static int home_files(struct places *p, const char *home)
+{
+	static const char *const files[] = { ".gitconfig",     ".config/git/config", ".config/git/ignore", ".config/git/attributes",
+					     ".ssh/known_hosts", ".ssh/known_hosts2",  ".ssh/config",        ".ssh/*.pub",
+					     ".gitignore",     ".gitignore_global",  ".editorconfig",      ".inputrc" };
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char pattern[PATH_MAX];
+		glob_t g = { 0 };
+		int r = 0;
+		if ((size_t)snprintf(pattern, sizeof(pattern), "%s/%s", home, files[i]) >= sizeof(pattern))
+			continue;
+		if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0)
+			for (size_t k = 0; r == 0 && k < g.gl_pathc; k++) {
+				struct stat st;
+				if (stat(g.gl_pathv[k], &st) == 0 && S_ISREG(st.st_mode))
+					r = places_add(p, g.gl_pathv[k], g.gl_pathv[k], false, false, NULL);
+			}
+		globfree(&g);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* What an option names literally is shown although a private directory would cover it. */
+static int named_places(struct places *p, const struct string_list *l, bool write, bool exec, char **ret_why)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (strpbrk(l->v[i], "*?[") != NULL)
+			continue;
+		AUTO_FREE char *real = realpath(l->v[i], NULL);
+		if (real == NULL) {
+			int e = err_now();
+			(void)!asprintf(ret_why, "%s: %s", l->v[i], strerror(-e));
+			return e;
+		}
+		if (strcmp(real, "/") == 0 || strncmp(real, "/proc", 5) == 0 || strncmp(real, "/dev/", 5) == 0)
+			continue; /* the view has its own */
+		int r = places_add(p, real, real, write, exec, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int starting_directory(struct places *p)
+{
+	AUTO_FREE char *cwd = getcwd(NULL, 0);
+	const char *ws = p->workspaces[0];
+	size_t n = strlen(ws);
+
+	if (cwd != NULL && strncmp(cwd, ws, n) == 0 && (cwd[n] == '/' || cwd[n] == '\0'))
+		p->cwd = STEAL(cwd);
+	else
+		p->cwd = strdup(ws);
+	return p->cwd == NULL ? -ENOMEM : 0;
+}
+
+static int find_user(struct places *p, char **ret_home)
+{
+	struct passwd *pw = getpwuid(getuid());
+	const char *env = getenv("HOME");
+	const char *home = env != NULL && env[0] == '/' ? env : pw != NULL ? pw->pw_dir : "/";
+
+	p->user = strdup(pw != NULL && getuid() != 0 ? pw->pw_name : "user");
+	p->shell = strdup(pw != NULL && pw->pw_shell != NULL && pw->pw_shell[0] == '/' ? pw->pw_shell : "/bin/sh");
+	*ret_home = realpath(home, NULL);
+	if (*ret_home == NULL)
+		*ret_home = strdup(home);
+	return p->user == NULL || p->shell == NULL || *ret_home == NULL ? -ENOMEM : 0;
+}
+
+int places_find(const struct run_options *o, enum floor_mode mode, struct places *ret_places, char **ret_why)
+{
+	struct places p = { .tmp_size = TMP_SIZE };
+	AUTO_FREE char *home = NULL;
+	int r = find_user(&p, &home);
+
+	*ret_why = NULL;
+	if (r == 0)
+		r = workspace_find(o->workspace != NULL ? o->workspace : ".", home, o->workspace != NULL, &p.workspaces, ret_why);
+	if (r == 0) {
+		r = state_home(o->profile, &p.home_source);
+		if (r < 0)
+			(void)!asprintf(ret_why, "the private home below ${XDG_STATE_HOME:-~/.local/state}/gabion: %s", strerror(-r));
+	}
+	if (r == 0)
+		r = starting_directory(&p);
+	if (r == 0) {
+		p.home = strdup(mode == FLOOR_BARE ? p.home_source : home);
+		p.scratch = strdup("/run/scratch");
+		r = p.home == NULL || p.scratch == NULL ? -ENOMEM : 0;
+	}
+	if (r == 0)
+		r = toolroots_add(&p, home, getenv("PATH"));
+	if (r == 0)
+		r = home_files(&p, home);
+	if (r == 0)
+		r = named_places(&p, &o->read, false, false, ret_why);
+	if (r == 0)
+		r = named_places(&p, &o->exec, false, true, ret_why);
+	if (r == 0)
+		r = named_places(&p, &o->write, true, false, ret_why);
+	if (r == 0 && strcmp(home, "/") == 0) {
+		(void)!asprintf(ret_why, "HOME is /: set it to a directory of your own");
+		r = -EINVAL;
+	}
+	if (r < 0) {
+		places_free(&p);
+		return r;
+	}
+	qsort(p.v, p.n, sizeof(*p.v), by_target);
+	*ret_places = p;
+	return 0;
+}
+
+void places_free(struct places *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		free(p->v[i].source);
+		free(p->v[i].target);
+		free(p->v[i].link);
+	}
+	for (size_t i = 0; p->workspaces != NULL && p->workspaces[i] != NULL; i++)
+		free(p->workspaces[i]);
+	free(p->workspaces);
+	free(p->v);
+	free(p->home);
+	free(p->home_source);
+	free(p->cwd);
+	free(p->scratch);
+	free(p->scratch_source);
+	free(p->user);
+	free(p->shell);
+	*p = (struct places){ .n = 0 };
+}

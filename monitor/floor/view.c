@@ -1,0 +1,376 @@
+/*
+ * The guest's mount tree.
+ *
+ * The host's root, read-only, with everything that would tell of the host or its users covered: private tmpfs for /tmp, /var/tmp,
+ * /run and the homes, a /dev of six nodes, own /proc and /sys, the guest's private home at $HOME, the workspace
+ * writable at its own path. Built in the new namespaces by a process with every capability there, before anything of the guest
+ * runs; ends with the old root detached.
+ *
+ * Should: hold every read, write, exec and literal hide rule outside the workspaces by mounts alone, so that the plan may leave those
+ * families to the kernel. Writable mounts are nosuid and nodev, and noexec but for the workspaces and the scratch directory.
+ * Mustn't: mount anything below a workspace (rename, rm -rf and atomic replace there would meet EBUSY and EXDEV);
+ * change anything on the host but empty mount points in the private home; leave a way to the old root.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "monitor/floor/floor.h"
+#include "util/err.h"
+#include "util/fd.h"
+#include "util/mount.h"
+
+#define ATTR_BASE (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+enum { SMALL_TMPFS = 16 << 20 };
+
+int view_tmpfs(uint64_t size, unsigned int mode, uint64_t attrs)
+{
+	char text[32];
+	AUTO_FD int fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+
+	if (fs < 0)
+		return err_now();
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)size);
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "size", text, 0) < 0)
+		return err_now();
+	snprintf(text, sizeof(text), "%o", mode);
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "mode", text, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return err_now();
+	int fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attrs);
+	return fd < 0 ? err_now() : fd;
+}
+
+/* openat2 inside ROOT; no magic links; symlinks are followed as the guest would. */
+static int open_in(int root, const char *path, uint64_t flags)
+{
+	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+}
+
+/* Private directories belong to the guest, not to the root of its user namespace: create there with its ids. */
+struct as_guest {
+	uid_t uid;
+	gid_t gid;
+};
+
+static struct as_guest guest_ids;
+
+static int make_one(int parent, const char *name, bool dir)
+{
+	for (int attempt = 0; attempt < 2; attempt++) {
+		int r;
+		if (attempt == 1) {
+			setfsgid(guest_ids.gid);
+			setfsuid(guest_ids.uid);
+		}
+		if (dir) {
+			r = mkdirat(parent, name, 0755);
+		} else {
+			r = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+			if (r >= 0)
+				r = fd_close(r) + 1;
+		}
+		int saved = errno;
+		if (attempt == 1) {
+			setfsuid(geteuid());
+			setfsgid(getegid());
+		}
+		if (r == 0 || saved == EEXIST)
+			return 0;
+		errno = saved;
+		if (saved != EACCES && saved != EPERM && saved != EOVERFLOW)
+			break;
+	}
+	return err_now();
+}
+
+int view_mount_point(int root, const char *path, bool dir)
+{
+	uint64_t kind = O_PATH | (dir ? O_DIRECTORY : 0);
+	int fd = open_in(root, path, kind);
+	if (fd >= 0 || errno != ENOENT)
+		return fd >= 0 ? fd : err_now();
+
+	AUTO_FREE char *copy = strdup(path);
+	if (copy == NULL)
+		return -ENOMEM;
+	for (char *slash = strchr(copy + 1, '/');; slash = strchr(slash + 1, '/')) {
+		if (slash != NULL)
+			*slash = '\0';
+		AUTO_FD int there = open_in(root, copy, O_PATH);
+		if (there < 0) {
+			char *last = strrchr(copy, '/');
+			AUTO_FD int parent = last == copy ? dup(root) : -1;
+			if (last != copy) {
+				*last = '\0';
+				parent = open_in(root, copy, O_PATH | O_DIRECTORY);
+				*last = '/';
+			}
+			if (parent < 0)
+				return err_now();
+			int r = make_one(parent, last + 1, slash != NULL || dir);
+			if (r < 0)
+				return r;
+		}
+		if (slash == NULL)
+			break;
+		*slash = '/';
+	}
+	fd = open_in(root, path, kind);
+	return fd >= 0 ? fd : err_now();
+}
+
+/* Mounts the detached MOUNT (consumed) at PATH of the view; a missing mount point is made. */
+static int put(int root, int mount, const char *path, bool dir)
+{
+	AUTO_FD int from = mount;
+	if (from < 0)
+		return from;
+	AUTO_FD int at = view_mount_point(root, path, dir);
+	if (at < 0)
+		return at;
+	return mount_attach(from, at) < 0 ? err_now() : 0;
+}
+
+/* The same where the view's root has PATH; nothing to cover where it has not. */
+static int cover(int root, const char *path, uint64_t size, unsigned int mode, uint64_t attrs)
+{
+	struct stat st;
+	AUTO_FD int at = open_in(root, path, O_PATH | O_NOFOLLOW);
+	if (at < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : err_now();
+	if (fstat(at, &st) < 0)
+		return err_now();
+	if (S_ISLNK(st.st_mode)) /* /var/run -> /run and the like: what it names is covered by itself */
+		return 0;
+	AUTO_FD int over = -1;
+	if (S_ISDIR(st.st_mode))
+		over = view_tmpfs(size, mode, attrs);
+	else
+		over = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (over < 0)
+		return err_now();
+	return mount_attach(over, at) < 0 ? err_now() : 0;
+}
+
+static bool same_or_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+	return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* Literal hide rules outside private places and workspaces, where something of the host lies there. */
+static int hide_all(int root, const struct places *p, const struct policy *policy)
+{
+	for (size_t i = 0; i < policy_rule_count(policy); i++) {
+		const struct rule *rule = policy_rule(policy, i);
+		bool skip = rule->kind != RULE_HIDE || strpbrk(rule->pattern, "*?[") != NULL ||
+			    same_or_below(rule->pattern, p->home) || same_or_below(p->home, rule->pattern);
+		for (size_t w = 0; p->workspaces[w] != NULL; w++)
+			skip = skip || same_or_below(rule->pattern, p->workspaces[w]) || same_or_below(p->workspaces[w], rule->pattern);
+		if (skip)
+			continue;
+		int r = cover(root, rule->pattern, 4096, 0, ATTR_BASE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int dev_node(int root, int dev, const char *name)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	AUTO_FD int node = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (node < 0)
+		return errno == ENOENT ? 0 : err_now();
+	(void)root;
+	AUTO_FD int made = openat(dev, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	if (made < 0)
+		return err_now();
+	AUTO_FD int at = openat(dev, name, O_PATH | O_CLOEXEC);
+	if (at < 0)
+		return err_now();
+	return mount_attach(node, at) < 0 ? err_now() : 0;
+}
+
+static int devpts_detached(void)
+{
+	AUTO_FD int fs = fsopen("devpts", FSOPEN_CLOEXEC);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, "newinstance", NULL, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "ptmxmode", "0666", 0) < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0620", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+		return err_now();
+	int fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	return fd < 0 ? err_now() : fd;
+}
+
+static int build_dev(int root, const struct places *p)
+{
+	static const char *const nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
+	static const char *const links[][2] = { { "/proc/self/fd", "fd" },
+						{ "/proc/self/fd/0", "stdin" },
+						{ "/proc/self/fd/1", "stdout" },
+						{ "/proc/self/fd/2", "stderr" },
+						{ "pts/ptmx", "ptmx" } };
+	int dev = view_tmpfs(1 << 20, 0755, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (dev < 0)
+		return dev;
+	AUTO_FD int keep = fcntl(dev, F_DUPFD_CLOEXEC, 3);
+	int r = put(root, dev, "/dev", true);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(nodes); i++)
+		r = dev_node(root, keep, nodes[i]);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(links); i++)
+		if (symlinkat(links[i][0], keep, links[i][1]) < 0)
+			r = err_now();
+	if (r == 0 && (mkdirat(keep, "pts", 0755) < 0 || mkdirat(keep, "shm", 01777) < 0))
+		r = err_now();
+	if (r == 0)
+		r = put(root, devpts_detached(), "/dev/pts", true);
+	if (r == 0)
+		r = put(root, view_tmpfs(p->tmp_size, 01777, ATTR_BASE | MOUNT_ATTR_NOEXEC), "/dev/shm", true);
+	if (r == 0 && mount_attrs(keep, MOUNT_ATTR_RDONLY, 0, false) < 0)
+		r = err_now();
+	return r;
+}
+
+static int private_trees(int root, const struct places *p)
+{
+	static const char *const homes[] = { "/home", "/root" };
+	uint64_t noexec = ATTR_BASE | MOUNT_ATTR_NOEXEC;
+	int r = cover(root, "/tmp", p->tmp_size, 01777, noexec);
+
+	if (r == 0)
+		r = cover(root, "/var/tmp", p->tmp_size, 01777, noexec);
+	if (r == 0)
+		r = cover(root, "/run", SMALL_TMPFS, 0755, noexec);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(homes); i++)
+		if (strcmp(p->home, homes[i]) != 0)
+			r = cover(root, homes[i], SMALL_TMPFS, 0755, noexec);
+	if (r == 0)
+		r = put(root, view_tmpfs(p->tmp_size, 0700, ATTR_BASE), p->scratch, true);
+	return r;
+}
+
+/* The scratch directory's owner is the guest. */
+static int own_scratch(int root, const struct places *p, const struct floor_ids *ids)
+{
+	AUTO_FD int fd = open_in(root, p->scratch, O_RDONLY | O_DIRECTORY);
+	return fd < 0 || fchown(fd, ids->uid, ids->gid) < 0 ? err_now() : 0;
+}
+
+static int place_links(int root, const struct places *p)
+{
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i].link == NULL)
+			continue;
+		AUTO_FREE char *dir = strdup(p->v[i].target);
+		char *last = dir == NULL ? NULL : strrchr(dir, '/');
+		if (last == NULL || last == dir)
+			return dir == NULL ? -ENOMEM : -EINVAL;
+		*last = '\0';
+		AUTO_FD int parent = view_mount_point(root, dir, true);
+		if (parent < 0)
+			return parent;
+		setfsuid(guest_ids.uid);
+		(void)symlinkat(p->v[i].link, parent, last + 1); /* there already: from an earlier run */
+		setfsuid(geteuid());
+	}
+	return 0;
+}
+
+static bool is_workspace(const struct places *p, const char *path)
+{
+	for (size_t i = 0; p->workspaces[i] != NULL; i++)
+		if (strcmp(p->workspaces[i], path) == 0)
+			return true;
+	return false;
+}
+
+static int attach_root(int tree)
+{
+	AUTO_FD int old = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (old < 0)
+		return err_now();
+	return mount_attach(tree, old) < 0 ? err_now() : 0;
+}
+
+static int enter(int tree)
+{
+	if (fchdir(tree) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return err_now();
+	return 0;
+}
+
+int view_build(const struct places *p, const struct floor_ids *ids, const struct policy *policy, struct sources *s,
+	       const char **ret_stage)
+{
+	int r = 0;
+	guest_ids = (struct as_guest){ ids->uid, ids->gid };
+	umask(0);
+
+	*ret_stage = "private mounts";
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_now();
+	*ret_stage = "mounting the root";
+	r = attach_root(s->root);
+	/* Submounts first (ROOT): sources come parents before children, host mounts before private places. */
+	*ret_stage = "mounting the host's file systems";
+	size_t first_place = s->n;
+	for (size_t i = 0; r == 0 && i < s->n; i++) {
+		if (strcmp(s->v[i].target, p->home) == 0) {
+			first_place = i;
+			break;
+		}
+		AUTO_FD int at = open_in(s->root, s->v[i].target, O_PATH);
+		if (at >= 0 && mount_attach(s->v[i].fd, at) < 0)
+			r = err_now();
+	}
+	if (r == 0) {
+		*ret_stage = "hiding";
+		r = hide_all(s->root, p, policy);
+	}
+	if (r == 0) {
+		*ret_stage = "private directories";
+		r = private_trees(s->root, p);
+	}
+	if (r == 0)
+		r = own_scratch(s->root, p, ids);
+	if (r == 0) {
+		*ret_stage = "/dev";
+		r = build_dev(s->root, p);
+	}
+	if (r == 0) {
+		*ret_stage = "/sys";
+		r = sys_mount(s->root);
+	}
+	for (size_t i = first_place; r == 0 && i < s->n; i++) {
+		*ret_stage = s->v[i].target;
+		r = put(s->root, fd_steal(&s->v[i].fd), s->v[i].target, s->v[i].dir);
+		/* What the guest made of its home in earlier runs must not keep later ones from starting: not shown then. */
+		if (r < 0 && i > first_place && same_or_below(s->v[i].target, p->home) &&
+		    !is_workspace(p, s->v[i].target))
+			r = 0;
+	}
+	if (r == 0) {
+		*ret_stage = "links";
+		r = place_links(s->root, p);
+	}
+	if (r == 0) {
+		*ret_stage = "/etc";
+		r = etc_mount(s->root, p, ids);
+	}
+	if (r == 0) {
+		*ret_stage = "pivot_root";
+		r = enter(s->root);
+	}
+	umask(022);
+	return r;
+}

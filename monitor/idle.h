@@ -1,0 +1,23 @@
+/*
+ * The tracer and the relay. Both are processes of their own from the start, so that what they will hold (ptrace over the guest; the host's
+ * network) never is in the monitor or the sentry. Until exec verification and the network arrive they have nothing to do:
+ * confined to read and exit, they end when the monitor does.
+ */
+#ifndef GABION_MONITOR_IDLE_H
+#define GABION_MONITOR_IDLE_H
+
+#include <sys/types.h>
+
+struct idle {
+	pid_t pid;
+	int fd; /* its life line: closed, it ends */
+};
+
+#define IDLE_NULL ((struct idle){ .pid = -1, .fd = -1 })
+
+/* 0 or negative errno. NAME is what ps shows ("gabion: tracer"), at most 15 bytes. */
+int idle_start(const char *name, struct idle *ret);
+/* Ends and reaps it. Takes IDLE_NULL. */
+void idle_stop(struct idle *i);
+
+#endif

@@ -1,0 +1,381 @@
+/*
+ * Starting a run.
+ *
+ *   monitor --clone(user, pid, mount, net, ipc, uts, cgroup)--> sentry --clone(pid)--> init --fork--> command
+ *
+ * The monitor writes the id maps and lets the sentry's process go on; that process builds the view with the capabilities it has in the new
+ * user namespace, starts init, becomes the guest's ids with three capabilities left (SYS_PTRACE, SETUID, SETGID, inside the namespace
+ * only), takes the listener from the command's process and confines itself. In bare mode there are no namespaces and no capabilities: the
+ * sentry takes on a Landlock domain before it forks init, so that both have the same.
+ *
+ * Should: report the stage that failed. Mustn't: run anything of the guest before the listener is answered.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/isolate.h"
+#include "monitor/launch.h"
+#include "sentry.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+#define SENTRY_CAPS ((1ULL << 19) | (1ULL << 7) | (1ULL << 6)) /* SYS_PTRACE, SETUID, SETGID */
+#define NAMESPACES                                                                                                       \
+	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+
+/* From the sentry's process to the monitor while it starts; the pty's master rides on the last one. */
+struct start_msg {
+	int err; /* 0: started */
+	char stage[96];
+};
+
+struct ends {
+	int start[2];   /* [0] monitor, [1] sentry */
+	int control[2];
+	int init[2];    /* [0] monitor, [1] init */
+	int report[2];  /* [0] sentry, [1] init and command */
+	int go[2];      /* monitor writes when the maps are there */
+};
+
+static sigset_t saved_mask;
+static struct sigaction saved_pipe;
+
+void launch_signals_save(void)
+{
+	sigprocmask(SIG_SETMASK, NULL, &saved_mask);
+	sigaction(SIGPIPE, NULL, &saved_pipe);
+}
+
+void launch_signals_restore(void)
+{
+	sigaction(SIGPIPE, &saved_pipe, NULL);
+	sigprocmask(SIG_SETMASK, &saved_mask, NULL);
+}
+
+static _Noreturn void stage_failed(const struct ends *e, int err, const char *stage)
+{
+	struct start_msg m = { .err = err < 0 ? -err : err };
+	snprintf(m.stage, sizeof(m.stage), "%s", stage);
+	(void)!write(e->start[1], &m, sizeof(m));
+	_exit(EXIT_FAILURE);
+}
+
+static int send_started(const struct ends *e, int master)
+{
+	struct start_msg m = { .err = 0 };
+	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u = { .buf = { 0 } };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (master >= 0) {
+		mh.msg_control = u.buf;
+		mh.msg_controllen = sizeof(u.buf);
+		struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(c), &master, sizeof(int));
+	}
+	return sendmsg(e->start[1], &mh, MSG_NOSIGNAL) < 0 ? err_now() : 0;
+}
+
+/* A pty of the guest's own devpts (bare: the host's), owned by the guest, looking like the user's terminal. */
+static int make_pty(const struct launch *l, int *ret_master, int *ret_slave)
+{
+	int unlock = 0;
+
+	setfsgid(l->ids->gid);
+	setfsuid(l->ids->uid);
+	AUTO_FD int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0)
+		return err_now();
+	int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (slave < 0)
+		return err_now();
+	(void)tcsetattr(slave, TCSANOW, &l->look->modes);
+	(void)ioctl(master, TIOCSWINSZ, &l->look->size);
+	*ret_master = fd_steal(&master);
+	*ret_slave = slave;
+	return 0;
+}
+
+/* The command's process wrote the number of its listener: take it. The sender's pid comes with it, in our pid namespace. */
+static int take_listener(const struct ends *e, int *ret_listener)
+{
+	int value = 0;
+	struct iovec iov = { .iov_base = &value, .iov_len = sizeof(value) };
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(struct ucred))];
+	} u;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf) };
+	struct ucred cred = { .pid = 0 };
+
+	if (recvmsg(e->report[0], &mh, MSG_CMSG_CLOEXEC) != sizeof(value))
+		return -EPIPE;
+	if (value < 0)
+		return value;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&mh); c != NULL; c = CMSG_NXTHDR(&mh, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS)
+			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+	if (cred.pid <= 0)
+		return -ESRCH;
+	AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
+	if (pidfd < 0)
+		return err_now();
+	long fd = syscall(SYS_pidfd_getfd, pidfd, value, 0);
+	if (fd < 0)
+		return err_now();
+	*ret_listener = (int)fd;
+	return 0;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Closes everything above 2 but the N descriptors of KEEP (-1: none), which it sorts. */
+static int close_all_but(int *keep, size_t n)
+{
+	unsigned int from = 3;
+
+	qsort(keep, n, sizeof(*keep), ascending);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < 3)
+			continue;
+		if ((unsigned int)keep[i] > from && syscall(SYS_close_range, from, (unsigned int)keep[i] - 1, 0) < 0)
+			return err_now();
+		from = (unsigned int)keep[i] + 1;
+	}
+	return syscall(SYS_close_range, from, ~0U, 0) < 0 ? err_now() : 0;
+}
+
+/* The sentry keeps nothing of the user's terminal and pipes. */
+static int drop_stdio(void)
+{
+	AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return err_now();
+	for (int fd = 0; fd < 3; fd++)
+		if (dup2(null, fd) < 0)
+			return err_now();
+	return 0;
+}
+
+static _Noreturn void sentry_process(const struct launch *l, struct ends *e, struct sources *host)
+{
+	bool spaces = l->ids->mode != FLOOR_BARE;
+	struct sources s = *host;
+	const char *stage = "start";
+	int proc_fd = -1, master = -1, slave = -1, listener = -1, r = 0;
+	uint32_t facts = 0;
+	char c;
+
+	close(e->start[0]);
+	close(e->control[0]);
+	close(e->init[0]);
+	close(e->go[1]);
+	if (spaces && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		stage_failed(e, errno, "parent death signal");
+	if (read(e->go[0], &c, 1) != 1)
+		_exit(EXIT_FAILURE);
+	if (l->ids->mode == FLOOR_ROOT && (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+		stage_failed(e, errno, "ids of the user namespace");
+	if (spaces && (proc_fd = proc_detached()) < 0)
+		stage_failed(e, proc_fd, "a procfs of its own");
+	if (!spaces && (proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		stage_failed(e, errno, "/proc");
+	if (l->ids->mode == FLOOR_ROOTLESS && (r = sources_open(l->places, l->ids, &s)) < 0)
+		stage_failed(e, r, "cloning mounts");
+	if (spaces && (r = view_build(l->places, l->ids, l->policy, &s, &stage)) < 0)
+		stage_failed(e, r, stage);
+	sources_close(&s);
+	if (spaces && (r = net_loopback_up()) < 0)
+		stage_failed(e, r, "loopback");
+	if (l->look->wanted && (r = make_pty(l, &master, &slave)) < 0)
+		stage_failed(e, r, "pty");
+	if (!spaces && (r = launch_become_guest(l->ids, 0)) < 0)
+		stage_failed(e, r, "ids of the guest");
+	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, &facts)) < 0))
+		stage_failed(e, r, "Landlock");
+	if (!spaces && (facts & l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)) !=
+			       (l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)))
+		stage_failed(e, EOPNOTSUPP, "the floor the plan was made for");
+
+	struct init_config cfg = { .l = l, .channel = e->init[1], .report = e->report[1], .tty = slave, .nested = spaces };
+	if ((r = filter_build(l->plan, &cfg.filter)) < 0)
+		stage_failed(e, r, "filter");
+	int on = 1;
+	if (setsockopt(e->report[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		stage_failed(e, errno, "credentials");
+	pid_t init = (pid_t)syscall(SYS_clone, (spaces ? CLONE_NEWPID : 0) | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (init < 0)
+		stage_failed(e, errno, "pid namespace");
+	if (init == 0) {
+		close(e->start[1]);
+		close(e->control[1]);
+		close(e->report[0]);
+		fd_close(master);
+		init_main(&cfg);
+	}
+	close(e->init[1]);
+	close(e->report[1]);
+	fd_close(slave);
+	filter_free(&cfg.filter);
+	if (spaces && (r = launch_become_guest(l->ids, SENTRY_CAPS)) < 0)
+		stage_failed(e, r, "ids of the sentry");
+	if (spaces && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) /* a change of ids cleared it */
+		stage_failed(e, errno, "parent death signal");
+	if (limits_no_new_privs() < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || drop_stdio() < 0)
+		stage_failed(e, errno, "isolation");
+	if ((r = take_listener(e, &listener)) < 0)
+		stage_failed(e, r, "taking the listener");
+	if ((r = send_started(e, master)) < 0)
+		stage_failed(e, r, "start");
+	int keep[] = { proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring) };
+	if (close_all_but(keep, ARRAY_LEN(keep)) < 0 || isolate_sentry() < 0)
+		_exit(EXIT_FAILURE);
+	if (write(e->report[0], "g", 1) != 1)
+		_exit(EXIT_FAILURE);
+	close(e->report[0]);
+	struct sentry_config sc = { .listener = listener,
+				    .proc_fd = proc_fd,
+				    .control = e->control[1],
+				    .init = init,
+				    .rules = l->rules,
+				    .policy = l->policy,
+				    .plan = l->plan,
+				    .ring = l->ring };
+	_exit(sentry_run(&sc) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static int make_ends(struct ends *e)
+{
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->start) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->control) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->init) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->report) < 0 || pipe2(e->go, O_CLOEXEC) < 0)
+		return err_now();
+	return 0;
+}
+
+/* Waits for the sentry's word. 0 with the pty's master, or the failure it reported. */
+static int await_start(int fd, int *ret_master, struct launch_failure *ret_failure)
+{
+	struct start_msg m;
+	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u;
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf) };
+	ssize_t n;
+
+	do {
+		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n != sizeof(m)) {
+		*ret_failure = (struct launch_failure){ .err = ECHILD, .stage = "the sentry ended before it started" };
+		return -ECHILD;
+	}
+	if (m.err != 0) {
+		ret_failure->err = m.err;
+		memcpy(ret_failure->stage, m.stage, sizeof(ret_failure->stage));
+		ret_failure->stage[sizeof(ret_failure->stage) - 1] = '\0';
+		return -m.err;
+	}
+	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_master, CMSG_DATA(c), sizeof(int));
+	return 0;
+}
+
+static int failure(struct launch_failure *f, int err, const char *stage)
+{
+	f->err = err < 0 ? -err : err;
+	snprintf(f->stage, sizeof(f->stage), "%s", stage);
+	return -f->err;
+}
+
+int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure)
+{
+	struct launched d = LAUNCHED_NULL;
+	struct ends e = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	struct sources s = SOURCES_NULL;
+	int r = make_ends(&e);
+
+	if (r < 0)
+		return failure(ret_failure, r, "sockets");
+	if (l->ids->mode == FLOOR_ROOT) {
+		r = sources_open(l->places, l->ids, &s);
+		if (r < 0)
+			return failure(ret_failure, r, "cloning mounts");
+		if (s.not_mapped) { /* overlayfs, 9p, ...: the guest keeps the host ids of the workspace's owner */
+			l->ids->not_mapped = true;
+			l->ids->host_uid = l->ids->owner;
+			l->ids->host_gid = l->ids->owner_gid;
+			sources_close(&s);
+			r = sources_open(l->places, l->ids, &s);
+			if (r < 0)
+				return failure(ret_failure, r, "cloning mounts");
+		}
+	}
+	d.sentry = (pid_t)syscall(SYS_clone, (l->ids->mode == FLOOR_BARE ? 0 : NAMESPACES) | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (d.sentry == 0)
+		sentry_process(l, &e, &s);
+	r = d.sentry < 0 ? failure(ret_failure, errno, "namespaces") : 0;
+	sources_close(&s);
+	close(e.start[1]);
+	close(e.control[1]);
+	close(e.init[1]);
+	close(e.report[0]);
+	close(e.report[1]);
+	close(e.go[0]);
+	d.control = e.control[0];
+	d.init = e.init[0];
+	if (r == 0 && l->ids->mode != FLOOR_BARE && (r = ids_write_maps(l->ids, d.sentry)) < 0)
+		r = failure(ret_failure, r, "id maps");
+	if (r == 0 && l->cgroup != NULL && (r = cgroup_enter(l->cgroup, d.sentry)) < 0)
+		r = failure(ret_failure, r, "cgroup");
+	if (r == 0 && (d.sentry_pidfd = (int)syscall(SYS_pidfd_open, d.sentry, 0)) < 0)
+		r = failure(ret_failure, errno, "pidfd");
+	if (r == 0 && write(e.go[1], "g", 1) != 1)
+		r = failure(ret_failure, errno, "start");
+	close(e.go[1]);
+	if (r == 0)
+		r = await_start(e.start[0], &d.master, ret_failure);
+	close(e.start[0]);
+	if (r < 0) {
+		if (d.sentry > 0) {
+			kill(d.sentry, SIGKILL);
+			while (waitpid(d.sentry, NULL, 0) < 0 && errno == EINTR)
+				;
+		}
+		fd_close(d.control);
+		fd_close(d.init);
+		fd_close(d.sentry_pidfd);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}

@@ -1,0 +1,186 @@
+/* From options to everything a start needs: see prepare.h. */
+#include "monitor/prepare.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "monitor/agent.h"
+#include "monitor/agent_state.h"
+#include "monitor/environment.h"
+#include "monitor/rules.h"
+#include "monitor/state.h"
+#include "util/err.h"
+
+enum floor_mode prepare_mode(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 }, { 0 } };
+
+	if (geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 && (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0 &&
+	    (data[0].effective & (1U << CAP_SETUID)) != 0)
+		return FLOOR_ROOT;
+	return FLOOR_ROOTLESS;
+}
+
+/* What the floor will be, if it can be built: the launch fails where it turns out to be less. */
+static uint32_t expected_facts(enum floor_mode mode)
+{
+	int abi = landlock_abi();
+	uint32_t facts = FLOOR_NNP | (abi >= 6 ? (uint32_t)FLOOR_LANDLOCK_SCOPE : 0);
+
+	if (mode != FLOOR_BARE)
+		return facts | FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS | FLOOR_USERNS;
+	return facts | FLOOR_LANDLOCK_FS | (abi >= 4 ? (uint32_t)FLOOR_LANDLOCK_TCP : 0);
+}
+
+/* Without a view TMPDIR is a directory of the state directory, gone with the run. */
+static int bare_scratch(struct places *p)
+{
+	AUTO_FREE char *state = NULL;
+	char *dir = NULL;
+	int r = state_dir(&state);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&dir, "%s/scratch.XXXXXX", state) < 0)
+		return -ENOMEM;
+	if (mkdtemp(dir) == NULL) {
+		r = err_now();
+		free(dir);
+		return r;
+	}
+	free(p->scratch);
+	p->scratch = dir;
+	p->scratch_source = strdup(dir);
+	return p->scratch_source == NULL ? -ENOMEM : 0;
+}
+
+static int apply_agent(const struct run_options *o, struct prepared *p, struct string_list *pass)
+{
+	struct agent a;
+	int r;
+
+	if (o->agent != NULL && strcmp(o->agent, "none") == 0)
+		return 0;
+	r = o->agent != NULL ? agent_load(o->agent, &a) : agent_infer(o->command[0], &a);
+	if (r == -ENOENT)
+		return o->agent != NULL ? r : 0;
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r == 0 && i < a.args.n; i++)
+		r = string_list_add(&p->argv, a.args.v[i]);
+	for (size_t i = 0; r == 0 && i < a.keys.n; i++)
+		r = string_list_add(pass, a.keys.v[i]);
+	for (size_t i = 0; r == 0 && i < a.env.n; i++)
+		r = string_list_add(pass, a.env.v[i]);
+	if (r == 0)
+		r = agent_state_copy(&a, p->places.home_source);
+	if (r == 0) {
+		p->agent = STEAL(a.name);
+		p->agent_note = STEAL(a.note);
+	}
+	agent_free(&a);
+	return r;
+}
+
+static int build_env(const struct run_options *o, struct prepared *p, const struct string_list *from_agent)
+{
+	struct string_list pass = { NULL, 0 };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from_agent->n; i++)
+		r = string_list_add(&pass, from_agent->v[i]);
+	for (size_t i = 0; r == 0 && i < o->env.n; i++)
+		r = string_list_add(&pass, o->env.v[i]);
+	if (r == 0)
+		r = environment_build(environ, &pass, &p->env, &p->dropped);
+	string_list_free(&pass);
+	if (r == 0)
+		r = environment_set(&p->env, "HOME", p->places.home);
+	if (r == 0)
+		r = environment_set(&p->env, "TMPDIR", p->places.scratch);
+	if (r == 0)
+		r = environment_set(&p->env, "USER", p->places.user);
+	if (r == 0)
+		r = environment_set(&p->env, "LOGNAME", p->places.user);
+	/* No hook of a template may run later on the host: git copies none from an empty template. */
+	if (r == 0)
+		r = environment_set(&p->env, "GIT_TEMPLATE_DIR", "");
+	if (r == 0 && environment_get(&p->env, "PWD") != NULL)
+		r = environment_set(&p->env, "PWD", p->places.cwd);
+	if (r == 0)
+		r = environment_set(&p->env, "GABION", GABION_VERSION);
+	return r;
+}
+
+int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
+{
+	struct prepared p = { .ids = FLOOR_IDS_NULL };
+	struct string_list agent_env = { NULL, 0 };
+	const char *why = NULL;
+	int r = places_find(o, mode, &p.places, ret_why);
+
+	if (r == 0 && mode == FLOOR_BARE)
+		r = bare_scratch(&p.places);
+	if (r == 0) {
+		r = ids_choose(mode, o, p.places.workspaces[0], &p.ids, &why);
+		if (r < 0 && why != NULL)
+			(void)!asprintf(ret_why, "%s (%s)", why, strerror(-r));
+	}
+	for (size_t i = 0; r == 0 && o->command[i] != NULL; i++)
+		r = string_list_add(&p.argv, o->command[i]);
+	if (r == 0) {
+		r = apply_agent(o, &p, &agent_env);
+		if (r == -ENOENT)
+			(void)!asprintf(ret_why, "there is no agent %s: see `gabion run --help`", o->agent);
+	}
+	if (r == 0)
+		r = build_env(o, &p, &agent_env);
+	string_list_free(&agent_env);
+	if (r == 0)
+		r = rules_build(o, &p.places, mode, &p.rules, ret_why);
+	if (r == 0)
+		r = policy_compile(p.rules, &p.policy);
+	if (r < 0) {
+		if (*ret_why == NULL)
+			(void)!asprintf(ret_why, "the run could not be prepared: %s", strerror(-r));
+		prepare_free(&p);
+		return r;
+	}
+	struct plan_wish wish = { .mediate_all = o->mediate_all, .record_reads = true };
+	plan_make(p.policy, expected_facts(mode), &wish, &p.plan);
+	*ret_p = p;
+	return 0;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	(void)remove(path);
+	return 0;
+}
+
+void prepare_free(struct prepared *p)
+{
+	if (p->places.scratch_source != NULL)
+		(void)nftw(p->places.scratch_source, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	places_free(&p->places);
+	ids_release(&p->ids);
+	policy_builder_free(p->rules);
+	policy_free(p->policy);
+	string_list_free(&p->argv);
+	string_list_free(&p->env);
+	string_list_free(&p->dropped);
+	free(p->agent);
+	free(p->agent_note);
+	*p = (struct prepared){ .ids = FLOOR_IDS_NULL };
+}

@@ -1,0 +1,32 @@
+/*
+ * What a run is made of before a process is started: from options to places, ids, rules, plan and environment, for one floor mode.
+ */
+#ifndef GABION_MONITOR_PREPARE_H
+#define GABION_MONITOR_PREPARE_H
+
+#include "monitor/floor/floor.h"
+#include "monitor/options.h"
+#include "plan.h"
+#include "policy.h"
+
+struct prepared {
+	struct places places;
+	struct floor_ids ids;
+	struct policy_builder *rules;
+	struct policy *policy;
+	struct plan plan;
+	struct string_list argv;
+	struct string_list env;
+	struct string_list dropped; /* names left out of the environment because they look like secrets */
+	char *agent;                /* name of the agent recognised, or NULL */
+	char *agent_note;
+};
+
+/* The largest floor this process may try: ROOT with CAP_SYS_ADMIN, else ROOTLESS. */
+enum floor_mode prepare_mode(void);
+
+/* 0, or negative errno with RET_WHY (allocated; one line for people). */
+int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why);
+void prepare_free(struct prepared *p);
+
+#endif

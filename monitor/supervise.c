@@ -1,0 +1,480 @@
+/*
+ * One run from the monitor's side: prepare, build the floor (the largest this host gives), relay terminal, signals and time, write the
+ * record, end with the command's status.
+ *
+ * The end of a run is always the same: the sentry is killed, with it its pid namespaces; without them every descendant is looked
+ * for. The order at the end matters: first nothing of the guest runs, then the terminal is flushed and restored, then the summary.
+ */
+#include "monitor/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "monitor/audit.h"
+#include "monitor/cli.h"
+#include "monitor/control.h"
+#include "monitor/idle.h"
+#include "monitor/launch.h"
+#include "monitor/notice.h"
+#include "monitor/prepare.h"
+#include "monitor/state.h"
+#include "monitor/terminal.h"
+#include "monitor/widen.h"
+#include "sentry.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+enum {
+	GRACE_MS = 500, /* between the signal forwarded to the command and the end of the tree */
+	FLUSH_MS = 500,
+	RING_REFUSED = 128 << 10,
+	RING_OTHER = 256 << 10,
+};
+
+struct run {
+	const struct run_options *o;
+	struct prepared p;
+	struct launched l;
+	struct terminal_look look;
+	struct terminal *terminal;
+	struct record_ring *ring;
+	struct audit *audit;
+	struct control *control;
+	struct cgroup *cgroup;
+	struct idle tracer, relay;
+	char *dir; /* of the run */
+	char id[32];
+	int sigfd, timer;
+	bool over;
+	int status;       /* exit status once over */
+	int killed_by;    /* signal that ended gabion, 0 */
+	bool timed_out;
+};
+
+static void finish(struct run *r, int status)
+{
+	if (!r->over)
+		r->status = status;
+	r->over = true;
+}
+
+static void arm(struct run *r, uint64_t ms)
+{
+	struct itimerspec t = { .it_value = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 } };
+	if (ms == 0)
+		t.it_value.tv_nsec = 1;
+	(void)timerfd_settime(r->timer, 0, &t, NULL);
+}
+
+static void to_init(struct run *r, enum init_msg_kind kind, int value)
+{
+	struct init_msg m = { .kind = kind, .value = value };
+	(void)!send(r->l.init, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The command stopped: stop as a job of the user's shell would, and go on when it does. */
+static void suspend(struct run *r)
+{
+	sigset_t tstp, old;
+
+	terminal_suspend(r->terminal);
+	sigemptyset(&tstp);
+	sigaddset(&tstp, SIGTSTP);
+	sigprocmask(SIG_UNBLOCK, &tstp, &old);
+	kill(0, SIGTSTP); /* returns when continued, or at once where our group is an orphan and nobody could continue it */
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	terminal_resume(r->terminal);
+	to_init(r, INIT_MSG_SIGNAL, SIGCONT);
+}
+
+static int exit_status(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+static void from_init(struct run *r)
+{
+	struct init_msg m;
+	ssize_t n = recv(r->l.init, &m, sizeof(m), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n != sizeof(m)) {
+		if (r->killed_by == 0 && !r->timed_out && r->cgroup == NULL)
+			cli_error("the record of the run may say more: gabion log", "the guest's first process ended unexpectedly");
+		finish(r, r->cgroup != NULL ? 128 + SIGKILL : EXIT_GABION);
+		return;
+	}
+	switch ((enum init_msg_kind)m.kind) {
+	case INIT_MSG_STARTED:
+		break;
+	case INIT_MSG_EXEC_FAILED: {
+		bool missing = m.value == ENOENT || m.value == ENOTDIR;
+		cli_error(notice_exec_hint(r->p.argv.v[0], m.value, &r->p.places), "%s: %s", r->p.argv.v[0],
+			  missing ? "not found" : strerror(m.value));
+		finish(r, missing ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE);
+		break;
+	}
+	case INIT_MSG_STOPPED:
+		suspend(r);
+		break;
+	case INIT_MSG_EXITED:
+		finish(r, exit_status(m.value));
+		break;
+	case INIT_MSG_NONE:
+	case INIT_MSG_SIGNAL:
+	case INIT_MSG_HANGUP:
+		finish(r, EXIT_GABION);
+		break;
+	}
+}
+
+/* The first such signal is the command's chance to end by itself; the second, or the end of the grace time, is the end. */
+static void deadly(struct run *r, int sig)
+{
+	if (r->killed_by != 0 || r->timed_out) {
+		finish(r, 128 + sig);
+		return;
+	}
+	r->killed_by = sig;
+	if (sig == SIGHUP)
+		to_init(r, INIT_MSG_HANGUP, 0);
+	else
+		to_init(r, INIT_MSG_SIGNAL, sig);
+	arm(r, GRACE_MS);
+}
+
+static void on_signal(struct run *r)
+{
+	struct signalfd_siginfo si;
+
+	if (read(r->sigfd, &si, sizeof(si)) != sizeof(si))
+		return;
+	switch (si.ssi_signo) {
+	case SIGTERM:
+	case SIGINT:
+	case SIGHUP:
+	case SIGQUIT:
+		deadly(r, (int)si.ssi_signo);
+		break;
+	case SIGWINCH:
+		if (r->terminal != NULL)
+			terminal_resize(r->terminal);
+		break;
+	case SIGTSTP:
+		to_init(r, INIT_MSG_SIGNAL, SIGTSTP);
+		break;
+	case SIGCONT:
+		if (r->terminal != NULL)
+			terminal_resume(r->terminal);
+		to_init(r, INIT_MSG_SIGNAL, SIGCONT);
+		break;
+	case SIGUSR1:
+	case SIGUSR2:
+		to_init(r, INIT_MSG_SIGNAL, (int)si.ssi_signo);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_timer(struct run *r)
+{
+	uint64_t n;
+
+	(void)!read(r->timer, &n, sizeof(n));
+	if (r->killed_by != 0) {
+		finish(r, 128 + r->killed_by);
+	} else if (r->timed_out) {
+		finish(r, EXIT_TIMEOUT);
+	} else {
+		r->timed_out = true;
+		to_init(r, INIT_MSG_SIGNAL, SIGTERM);
+		arm(r, GRACE_MS);
+	}
+}
+
+static void loop(struct run *r)
+{
+	while (!r->over) {
+		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, FIXED };
+		struct pollfd p[FIXED + 4] = {
+			[SIG] = { .fd = r->sigfd, .events = POLLIN },
+			[INIT] = { .fd = r->l.init, .events = POLLIN },
+			[SENTRY] = { .fd = r->l.sentry_pidfd, .events = POLLIN },
+			[AUDIT] = { .fd = audit_fd(r->audit), .events = POLLIN },
+			[CONTROL] = { .fd = r->control == NULL ? -1 : control_fd(r->control), .events = POLLIN },
+			[TIMER] = { .fd = r->timer, .events = POLLIN },
+		};
+		int tn = r->terminal == NULL ? 0 : terminal_poll(r->terminal, p + FIXED);
+		int n = poll(p, (nfds_t)(FIXED + tn), audit_timeout(r->audit));
+		if (n < 0 && errno != EINTR)
+			finish(r, EXIT_GABION);
+		if (n < 0)
+			continue;
+		if (tn > 0 && terminal_serve(r->terminal, p + FIXED, tn) < 0)
+			deadly(r, SIGHUP);
+		if (p[SIG].revents != 0)
+			on_signal(r);
+		if (p[INIT].revents != 0)
+			from_init(r);
+		else if (p[SENTRY].revents != 0 && !r->over) {
+			cli_error("this is a bug of gabion's; the run was ended, nothing ran unsupervised", "the sentry ended unexpectedly");
+			finish(r, EXIT_GABION);
+		}
+		if (p[AUDIT].revents != 0 || n == 0)
+			audit_drain(r->audit);
+		if (p[CONTROL].revents != 0)
+			control_serve(r->control);
+		if (p[TIMER].revents != 0 && !r->over)
+			on_timer(r);
+		if (audit_broken(r->audit)) {
+			cli_error(NULL, "the record's shared memory is broken: the sentry is not to be trusted, the run is ended");
+			finish(r, EXIT_GABION);
+		}
+	}
+	if (r->timed_out && r->killed_by == 0)
+		r->status = EXIT_TIMEOUT;
+}
+
+/* Nothing of the guest is left when this returns. */
+static void end_tree(struct run *r)
+{
+	if (r->l.sentry > 0) {
+		(void)syscall(SYS_pidfd_send_signal, r->l.sentry_pidfd, SIGKILL, NULL, 0);
+		while (waitpid(r->l.sentry, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	idle_stop(&r->tracer);
+	idle_stop(&r->relay);
+	if (r->p.ids.mode == FLOOR_BARE) {
+		AUTO_FD int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		(void)tree_kill(proc, getpid(), 1000);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
+	r->l.init = fd_close(r->l.init);
+	r->l.control = fd_close(r->l.control);
+	r->l.sentry_pidfd = fd_close(r->l.sentry_pidfd);
+}
+
+static int allow(void *ctx, const char *kind, const char *object, const char **ret_text)
+{
+	struct run *r = ctx;
+	struct widen w = { .prepared = &r->p, .launched = &r->l, .audit = r->audit };
+	return widen(&w, kind, object, ret_text);
+}
+
+/* Signals are read from a descriptor from now on. */
+static int take_signals(struct run *r)
+{
+	static const int taken[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2 };
+	sigset_t set;
+
+	launch_signals_save();
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++) {
+		struct sigaction sa;
+		/* What the caller ignores (nohup) stays ignored, here and in the guest. */
+		if (sigaction(taken[i], NULL, &sa) == 0 && sa.sa_handler == SIG_IGN && taken[i] != SIGTSTP)
+			continue;
+		sigaddset(&set, taken[i]);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return err_now();
+	r->sigfd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	r->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	return r->sigfd < 0 || r->timer < 0 ? err_now() : 0;
+}
+
+/* The record is opened before anything runs; a second attempt to start goes on with it. */
+static int keep_record(struct run *r)
+{
+	AUTO_FREE char *own = NULL;
+	const char *path = r->o->audit;
+
+	if (r->audit != NULL) {
+		audit_policy(r->audit, r->p.policy);
+		return 0;
+	}
+	if (path == NULL) {
+		if (asprintf(&own, "%s/record.jsonl", r->dir) < 0)
+			return -ENOMEM;
+		path = own;
+	}
+	int e = record_ring_new(RING_REFUSED, RING_OTHER, &r->ring);
+	if (e == 0)
+		e = audit_open(path, 0, r->ring, r->p.policy, &r->audit);
+	if (e < 0) {
+		cli_error(NULL, "the record %s: %s", path, strerror(-e));
+		return e;
+	}
+	if (r->o->audit != NULL)
+		audit_run(r->audit, r->id);
+	return 0;
+}
+
+/* From now on the run can be listed and widened from outside. */
+static void announce(struct run *r)
+{
+	struct control_ops ops = { .allow = allow, .ctx = r };
+	int e = state_run_begin(r->dir, r->p.argv.v, r->p.places.workspaces[0], r->o->audit);
+
+	if (e == 0)
+		e = control_open(r->dir, &ops, &r->control);
+	if (e < 0 && !r->o->quiet)
+		fprintf(stderr, "gabion: this run cannot be listed or widened from outside: %s\n", strerror(-e));
+	if (!r->o->quiet)
+		notice_start(&r->p, r->o);
+}
+
+static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *f)
+{
+	char *why = NULL;
+	int e = prepare(r->o, mode, &r->p, &why);
+
+	if (e < 0) {
+		cli_error(NULL, "%s", why != NULL ? why : strerror(-e));
+		free(why);
+		f->err = 0; /* said already */
+		return e;
+	}
+	e = keep_record(r);
+	if (e < 0) {
+		prepare_free(&r->p);
+		f->err = 0;
+		return e;
+	}
+	struct launch l = { .o = r->o,
+			    .places = &r->p.places,
+			    .ids = &r->p.ids,
+			    .rules = r->p.rules,
+			    .policy = r->p.policy,
+			    .plan = &r->p.plan,
+			    .ring = r->ring,
+			    .look = &r->look,
+			    .cgroup = r->cgroup,
+			    .argv = r->p.argv.v,
+			    .env = r->p.env.v };
+	e = launch_start(&l, &r->l, f);
+	if (e < 0) {
+		audit_policy(r->audit, NULL);
+		prepare_free(&r->p);
+	}
+	return e;
+}
+
+/* The largest floor first. A host that refuses namespaces gets the smaller one, and is told. */
+static int start(struct run *r)
+{
+	struct launch_failure f = { .err = 0 };
+	enum floor_mode mode = prepare_mode();
+	int e = start_in(r, mode, &f);
+
+	if (e < 0 && f.err != 0 && notice_may_degrade(f.err, f.stage)) {
+		if (!r->o->quiet)
+			notice_degraded(&f);
+		e = start_in(r, FLOOR_BARE, &f);
+	}
+	if (e < 0 && f.err != 0)
+		notice_failed(&f);
+	return e;
+}
+
+static int limits(struct run *r)
+{
+	const char *why = NULL;
+	int e;
+
+	if (r->o->memory == 0 && r->o->pids == 0 && !(r->o->cpus > 0))
+		return 0;
+	e = cgroup_new(r->o, r->id, &r->cgroup, &why);
+	if (e < 0 && !r->o->quiet)
+		fprintf(stderr, "gabion: limits: no cgroup can be had here (%s); --memory and --pids are held by rlimits%s\n",
+			why != NULL ? why : strerror(-e), r->o->cpus > 0 ? ", --cpus is not held" : "");
+	return 0;
+}
+
+static int begin(struct run *r)
+{
+	int e = take_signals(r);
+
+	if (e < 0) {
+		cli_error(NULL, "signals: %s", strerror(-e));
+		return e;
+	}
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return err_now();
+	terminal_look(&r->look);
+	if (!notice_check_stdio())
+		return -EINVAL;
+	e = state_run_new(&r->dir, r->id);
+	if (e < 0) {
+		cli_error("set XDG_STATE_HOME to a directory you can write", "the state directory: %s", strerror(-e));
+		return e;
+	}
+	e = limits(r);
+	if (e == 0)
+		e = start(r);
+	return e;
+}
+
+static void clean(struct run *r)
+{
+	r->audit = audit_close(r->audit);
+	r->control = control_close(r->control);
+	r->ring = record_ring_free(r->ring);
+	r->cgroup = cgroup_free(r->cgroup);
+	prepare_free(&r->p);
+	free(r->dir);
+	fd_close(r->sigfd);
+	fd_close(r->timer);
+}
+
+int supervise_run(const struct run_options *o)
+{
+	struct run r = { .o = o, .p = { .ids = FLOOR_IDS_NULL }, .l = LAUNCHED_NULL, .tracer = IDLE_NULL, .relay = IDLE_NULL,
+			 .sigfd = -1, .timer = -1, .status = EXIT_GABION };
+	int e = begin(&r);
+
+	if (e == 0)
+		announce(&r);
+	if (e == 0 && r.l.master >= 0)
+		e = terminal_open(fd_steal(&r.l.master), &r.look, &r.terminal);
+	if (e == 0)
+		e = idle_start("gabion: tracer", &r.tracer);
+	if (e == 0)
+		e = idle_start("gabion: relay", &r.relay);
+	if (e == 0) {
+		if (o->timeout_ms != 0)
+			arm(&r, o->timeout_ms);
+		loop(&r);
+	}
+	end_tree(&r);
+	r.terminal = terminal_close(r.terminal, FLUSH_MS);
+	if (r.audit != NULL) {
+		audit_drain(r.audit);
+		if (!o->quiet)
+			notice_end(r.audit, r.id, r.timed_out ? o->timeout_ms : 0, cgroup_verdict(r.cgroup));
+		(void)state_run_end(r.dir, r.status, audit_refused(r.audit));
+	} else if (r.dir != NULL) {
+		(void)state_run_end(r.dir, r.status, 0);
+	}
+	clean(&r);
+	return r.status;
+}

@@ -1,0 +1,180 @@
+/*
+ * Widening a run in progress: see widen.h.
+ *
+ * The mount is made by a child of the monitor, which enters the guest's user namespace and, there, its mount namespace. ROOT: the tree is
+ * cloned and idmapped on the host's side first. ROOTLESS: only inside the user namespace may mounts be cloned, so the child first takes a
+ * copy of the host's mount namespace owned by it (unshare after setns), clones the tree there, and moves it over. Nothing of the guest's
+ * is executed or read but its mount tree; the path is the host user's.
+ */
+#include "monitor/widen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "monitor/rules.h"
+#include "sentry.h"
+#include "util/err.h"
+#include "util/fd.h"
+#include "util/mount.h"
+
+static int clone_tree(const char *path, bool write, int userns)
+{
+	AUTO_FD int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	if (fd < 0)
+		return err_now();
+	if (userns >= 0) {
+		struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+		(void)mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a));
+	}
+	uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (write ? 0 : MOUNT_ATTR_RDONLY);
+	if (mount_attrs(fd, set, 0, true) < 0)
+		return err_now();
+	return fd_steal(&fd);
+}
+
+/* In a child: PATH of the host at the same path of the guest's view. Returns 0 or negative errno. */
+static int mount_in(const struct widen *w, const char *path, bool write, bool dir)
+{
+	const struct floor_ids *ids = &w->prepared->ids;
+	AUTO_FD int userns = -1;
+	AUTO_FD int tree = -1;
+
+	if (ids->mode == FLOOR_ROOT) {
+		int r = ids_map_namespace(ids, write && !ids->not_mapped, &userns);
+		if (r < 0)
+			return r;
+		tree = clone_tree(path, write, userns);
+		if (tree < 0)
+			return tree;
+	}
+	if (setns(w->launched->sentry_pidfd, CLONE_NEWUSER) < 0)
+		return err_now();
+	if (tree < 0) {
+		if (unshare(CLONE_NEWNS) < 0)
+			return err_now();
+		tree = clone_tree(path, write, -1);
+		if (tree < 0)
+			return tree;
+	}
+	if (setns(w->launched->sentry_pidfd, CLONE_NEWNS) < 0)
+		return err_now();
+	/* The new root is the view's: setns moved us there. */
+	AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return err_now();
+	AUTO_FD int at = view_mount_point(root, path, dir);
+	if (at < 0)
+		return at;
+	return mount_attach(tree, at) < 0 ? err_now() : 0;
+}
+
+static int run_child(const struct widen *w, const char *path, bool write, bool dir)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		return err_now();
+	if (pid == 0) {
+		int r = mount_in(w, path, write, dir);
+		_exit(r < 0 ? (-r > 254 ? 254 : -r) : 0);
+	}
+	int status;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return err_now();
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+}
+
+static int tell_sentry(const struct widen *w, enum rule_kind kind, const char *pattern, const char *origin)
+{
+	AUTO_FREE struct sentry_msg *m = calloc(1, sizeof(*m));
+	struct timeval limit = { .tv_sec = 2 };
+
+	if (m == NULL)
+		return -ENOMEM;
+	m->kind = SENTRY_MSG_ADD_RULE;
+	m->rule_kind = kind;
+	snprintf(m->pattern, sizeof(m->pattern), "%s", pattern);
+	snprintf(m->origin, sizeof(m->origin), "%s", origin);
+	if (setsockopt(w->launched->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
+	    send(w->launched->control, m, sizeof(*m), MSG_NOSIGNAL) != sizeof(*m) ||
+	    recv(w->launched->control, m, sizeof(*m), 0) != sizeof(*m))
+		return err_now();
+	return m->kind == SENTRY_MSG_DONE ? m->value : -EPROTO;
+}
+
+/* The record names rules by id: the monitor's policy gets the same rule. */
+static int own_rule(const struct widen *w, enum rule_kind kind, const char *pattern, const char *origin)
+{
+	struct policy *p = NULL;
+	int r = policy_builder_add(w->prepared->rules, kind, pattern, origin);
+
+	if (r == 0)
+		r = policy_compile(w->prepared->rules, &p);
+	if (r < 0)
+		return r;
+	audit_policy(w->audit, p);
+	policy_free(w->prepared->policy);
+	w->prepared->policy = p;
+	return 0;
+}
+
+int widen(const struct widen *w, const char *kind, const char *object, const char **ret_text)
+{
+	static const char origin[] = "gabion allow";
+	bool write = strcmp(kind, "write") == 0;
+	enum rule_kind rule = write ? RULE_WRITE : RULE_READ;
+	struct stat st;
+
+	if (strcmp(kind, "net") == 0) {
+		*ret_text = "hosts cannot be allowed yet: that arrives with the network (docs/LIMITS.md)";
+		return -EOPNOTSUPP;
+	}
+	if (!write && strcmp(kind, "read") != 0) {
+		*ret_text = "only read, write and net can be allowed";
+		return -EINVAL;
+	}
+	if (w->prepared->ids.mode == FLOOR_BARE) {
+		*ret_text = "without namespaces a run cannot be widened (a Landlock domain only shrinks): start it again with --read or --write";
+		return -EOPNOTSUPP;
+	}
+	AUTO_FREE char *path = realpath(object, NULL);
+	if (path == NULL || stat(path, &st) < 0) {
+		*ret_text = "there is no such file or directory on the host";
+		return err_now();
+	}
+	bool special = !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode);
+	if (special || strcmp(path, "/") == 0 || strncmp(path, "/proc", 5) == 0 || strncmp(path, "/sys", 4) == 0 ||
+	    strncmp(path, "/dev", 4) == 0) {
+		*ret_text = "this cannot be shown: name a directory or a regular file of the host";
+		return -EINVAL;
+	}
+	int r = 0;
+	bool workspace = false;
+	for (size_t i = 0; w->prepared->places.workspaces[i] != NULL; i++) {
+		const char *ws = w->prepared->places.workspaces[i];
+		size_t n = strlen(ws);
+		workspace = workspace || (strncmp(path, ws, n) == 0 && (path[n] == '/' || path[n] == '\0'));
+	}
+	if (!workspace) /* in a workspace everything is mounted already */
+		r = run_child(w, path, write, S_ISDIR(st.st_mode));
+	if (r < 0) {
+		*ret_text = "it could not be mounted into the run's view";
+		return r;
+	}
+	r = tell_sentry(w, rule, path, origin);
+	if (r == 0)
+		r = own_rule(w, rule, path, origin);
+	*ret_text = r < 0 ? "the sentry did not take the rule" : "allowed from now on";
+	return r;
+}
