@@ -21,7 +21,7 @@ struct sentry_config {
 	int proc_fd;   /* directory of a procfs that shows the guest's threads by the ids notifications carry */
 	int control;   /* SEQPACKET socket to the monitor: struct sentry_msg each way; its end is our end */
 	pid_t init;    /* the guest's first process, in the sentry's pid namespace */
-	const struct policy_builder *rules; /* to compile again when widened */
+	struct policy_builder *rules; /* to compile again when widened; the sentry's from now on */
 	const struct policy *policy;
 	const struct plan *plan;
 	struct record_ring *ring;

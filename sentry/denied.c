@@ -1,0 +1,26 @@
+/*
+ * What no guest gets, with an answer that programs understand.
+ *
+ * Landlock: a guest's own domain would bind the kernel's file operations but not the sentry's, so that emulated calls would
+ * pass it by. EOPNOTSUPP is what a kernel says that has Landlock turned off; programs then go without. It is an answer about
+ * what exists, not a refusal, and not recorded as one.
+ */
+#include <errno.h>
+
+#include "sentry/denied.h"
+
+struct reply denied_landlock_create_ruleset(struct call *c)
+{
+	(void)c;
+	return reply_deny(EOPNOTSUPP);
+}
+
+struct reply denied_landlock_add_rule(struct call *c)
+{
+	return denied_landlock_create_ruleset(c);
+}
+
+struct reply denied_landlock_restrict_self(struct call *c)
+{
+	return denied_landlock_create_ruleset(c);
+}

@@ -1,0 +1,126 @@
+/*
+ * The sentry's main. The calling thread becomes the receiver; one more waits on the control socket for rules to
+ * be added while the run goes on, and for the monitor's end, which is ours.
+ *
+ * A policy is immutable: adding a rule compiles a new one and swaps the pointer. The old one stays, because calls in
+ * flight are judged by it and records name its rules; people widen a run a few times, not a million.
+ *
+ * Syscalls: openat, recvfrom, sendto, exit_group.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "sentry.h"
+#include "sentry/confine.h"
+#include "sentry/handle.h"
+#include "sentry/pool.h"
+#include "util/err.h"
+#include "util/fd.h"
+
+enum {
+	CONTROL_STACK = 256 * 1024,
+	EXIT_LOST = 1, /* the monitor is gone or talks nonsense */
+};
+
+struct control {
+	struct sentry *s;
+	struct policy_builder *rules;
+	int fd;
+};
+
+static int add_rule(struct control *k, const struct sentry_msg *msg)
+{
+	struct policy *p;
+	int r;
+
+	r = policy_builder_add(k->rules, (enum rule_kind)msg->rule_kind, msg->pattern, msg->origin);
+	if (r < 0)
+		return r;
+	r = policy_compile(k->rules, &p);
+	if (r < 0)
+		return r;
+	__atomic_store_n(&k->s->policy, p, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static bool is_sane(const struct sentry_msg *msg)
+{
+	return msg->kind == SENTRY_MSG_ADD_RULE && msg->rule_kind > RULE_NONE && msg->rule_kind < RULE_KIND_COUNT &&
+	       memchr(msg->pattern, '\0', sizeof(msg->pattern)) != NULL &&
+	       memchr(msg->origin, '\0', sizeof(msg->origin)) != NULL;
+}
+
+/* No repair of a broken peer: what is not a whole, sane message ends the run. */
+static void *control_loop(void *arg)
+{
+	struct control *k = arg;
+	struct sentry_msg msg;
+	ssize_t n;
+
+	(void)pool_thread_start();
+	for (;;) {
+		n = recv(k->fd, &msg, sizeof(msg), MSG_TRUNC);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != (ssize_t)sizeof(msg) || !is_sane(&msg))
+			_exit(EXIT_LOST);
+		msg = (struct sentry_msg){ .kind = SENTRY_MSG_DONE, .value = add_rule(k, &msg) };
+		if (send(k->fd, &msg, sizeof(msg), MSG_NOSIGNAL) != (ssize_t)sizeof(msg))
+			_exit(EXIT_LOST);
+	}
+	return NULL;
+}
+
+static int control_start(struct control *k)
+{
+	pthread_attr_t attr;
+	pthread_t t;
+	int r;
+
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)pthread_attr_setstacksize(&attr, CONTROL_STACK);
+	r = pthread_create(&t, &attr, control_loop, k);
+	(void)pthread_attr_destroy(&attr);
+	return -r;
+}
+
+int sentry_run(const struct sentry_config *cfg)
+{
+	static struct sentry s;
+	static struct control k;
+	int r;
+
+	s = (struct sentry){
+		.proc_fd = cfg->proc_fd,
+		.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.init = cfg->init,
+		.policy = cfg->policy,
+		.plan = cfg->plan,
+		.ring = cfg->ring,
+	};
+	if (s.root_fd < 0)
+		return err_now();
+	r = mech_notify_new(cfg->listener, &s.mech);
+	if (r == 0)
+		r = pool_new(&s, &s.pool);
+	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };
+	if (r == 0 && cfg->control >= 0)
+		r = control_start(&k);
+	if (r == 0)
+		r = confine();
+	if (r == 0)
+		r = handle_loop(&s);
+	/*
+	 * Helpers may still hold calls of callers that are gone, and the control thread waits: the process is to end
+	 * now, and with it all of this. Closing the listener answers whoever is left with ENOSYS.
+	 */
+	if (s.mech != NULL)
+		s.mech->ops->close(s.mech);
+	s.root_fd = fd_close(s.root_fd);
+	return r;
+}
