@@ -105,15 +105,18 @@ struct reply net_connect(struct call *c)
 	struct net_socket sock = NET_SOCKET_NULL;
 	struct net_addr addr;
 	struct reply reply;
-	int r;
+	int r, not_socket;
 
-	r = net_socket_get(c, (int)c->ev.args[0], &sock);
-	if (r != 0)
-		return call_fail(c, r);
+	not_socket = net_socket_get(c, (int)c->ev.args[0], &sock);
+	if (not_socket != 0 && not_socket != ENOTSOCK)
+		return call_fail(c, not_socket);
 	c->held[0] = sock.fd;
+	/* This one looks at the address before it asks whether the descriptor is a socket. */
 	r = net_addr_copy(c, c->ev.args[1], (int)c->ev.args[2], &addr);
 	if (r != 0)
 		return fs_fault(r);
+	if (not_socket != 0)
+		return reply_deny(not_socket);
 	if (!net_judge(c, &sock, &addr, NET_CONNECT, &o, &reply))
 		return reply;
 	if (c->level == LEVEL_OBSERVE)
