@@ -9,6 +9,7 @@
 #   --memory MIB    memory (2048)
 #   --timeout SEC   for the command (300; twice that without KVM)
 #   --accel KIND    kvm, tcg, or auto: KVM where it works and else emulation, slowly (auto)
+#   --build DIR     taken along as build (what BUILD says, or build)
 #   --append TEXT   more kernel parameters, for example lsm=yama
 #   --verbose       say what was booted and how long it took
 #
@@ -25,18 +26,20 @@ here=$(cd "$(dirname "$0")" && pwd)
 tree=$(cd "$here/../.." && pwd)
 
 say() { echo "check-kernels: $*" >&2; }
-wrong() { say "$*; usage: $0 [--yama N] [--no-userns] [--user] [--cpus N] -- COMMAND..."; exit 64; }
+wrong() { say "$*; usage: $0 [--yama N] [--no-userns] [--user] [--cpus N] -- COMMAND... (see $0 --help)"; exit 64; }
 
 yama='' userns=yes user=0 cpus=2 memory=2048 timeout=300 accel=auto append='' verbose=no
+build=${BUILD:-$tree/build}
 while [ $# -gt 0 ]; do
   case $1 in
-  --yama | --cpus | --memory | --timeout | --accel | --append)
+  --yama | --cpus | --memory | --timeout | --accel | --build | --append)
     [ $# -ge 2 ] || wrong "$1 needs a value" ;;&
   --yama) yama=$2; shift 2 ;;
   --cpus) cpus=$2; shift 2 ;;
   --memory) memory=$2; shift 2 ;;
   --timeout) timeout=$2; shift 2 ;;
   --accel) accel=$2; shift 2 ;;
+  --build) build=$2; shift 2 ;;
   --append) append=$2; shift 2 ;;
   --no-userns) userns=no; shift ;;
   --user) user=1000; shift ;;
@@ -82,13 +85,20 @@ quote() {
   done
 }
 
-# The tree as a tar file which the machine reads as a disk. Others may be building in it: a file that
-# changes meanwhile (status 1) is no failure.
-tar -cf "$run/tree.tar" --owner="$user" --group="$user" --numeric-owner --transform="s,^\.,gabion," \
-  --exclude=./build/kernels -C "$tree" . 2>"$run/tar.log" || [ $? -eq 1 ] || {
-  cat "$run/tar.log" >&2
-  exit 70
+# The tree as a tar file which the machine reads as a disk: first without and then with what was built, which
+# may be elsewhere. Others may be building: a file that changes meanwhile (status 1) is no failure.
+pack() {
+  local status=0
+  tar -f "$run/tree.tar" --owner="$user" --group="$user" --numeric-owner "$@" 2>"$run/tar.log" || status=$?
+  if [ $status -gt 1 ]; then
+    cat "$run/tar.log" >&2
+    exit 70
+  fi
 }
+pack -c --transform='s,^\.,gabion,S' --exclude=./build --exclude=./build-san -C "$tree" .
+if [ -d "$build" ]; then
+  pack -r --transform='s,^\.,gabion/build,S' --exclude=./kernels --exclude='*.o' --exclude='*.d' -C "$build" .
+fi
 
 mkdir -p "$run/initramfs/job"
 cp "$here/init.sh" "$run/initramfs/init"
