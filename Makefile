@@ -60,7 +60,7 @@ UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/t
 GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c))
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint bench install uninstall clean tests
+.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint bench install uninstall clean tests objects
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -91,10 +91,19 @@ $(BUILD)/tests/%: tests/%.c Makefile
 $(BUILD)/bench/%: bench/%.c Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -pthread -MMD -MP -MF $@.d -o $@ $<
 
+# Packages for the goals asked for: a demo needs no test tools.
+deps_deps := build demo check kernels bench
+deps_demo := build demo
+deps_check := build demo check
+deps_lint := build check
+deps_check-kernels := build check kernels
+deps_bench := build bench
 deps:
-	@sh tests/lib/deps.sh
+	@sh tests/lib/deps.sh $(sort $(foreach goal,$(MAKECMDGOALS),$(deps_$(goal))))
 
 tests: all $(UNIT) $(GUEST)
+
+objects: $(OBJS)
 
 demo check check-kernels lint bench: deps
 demo:
