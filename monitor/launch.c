@@ -32,6 +32,7 @@
 #include "sentry.h"
 #include "util/err.h"
 #include "util/fd.h"
+#include "util/mount.h"
 
 #define SENTRY_CAPS ((1ULL << 19) | (1ULL << 7) | (1ULL << 6)) /* SYS_PTRACE, SETUID, SETGID */
 #define NAMESPACES                                                                                                       \
@@ -182,6 +183,16 @@ static int drop_stdio(void)
 	return 0;
 }
 
+/*
+ * Mounts our procfs at the view's /proc, where init covers it with the guest's: the kernel lets a less privileged namespace mount procfs
+ * only while another one is wholly visible there (mount_too_revealing() in fs/namespace.c).
+ */
+static int show_proc(int proc_fd)
+{
+	AUTO_FD int at = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return at < 0 || mount_attach(proc_fd, at) < 0 ? err_now() : 0;
+}
+
 static _Noreturn void sentry_process(const struct launch *l, struct ends *e, struct sources *host)
 {
 	bool spaces = l->ids->mode != FLOOR_BARE;
@@ -210,6 +221,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	if (spaces && (r = view_build(l->places, l->ids, l->policy, &s, &stage)) < 0)
 		stage_failed(e, r, stage);
 	sources_close(&s);
+	if (spaces && (r = show_proc(proc_fd)) < 0)
+		stage_failed(e, r, "a procfs of its own");
 	if (spaces && (r = net_loopback_up()) < 0)
 		stage_failed(e, r, "loopback");
 	if (l->look->wanted && (r = make_pty(l, &master, &slave)) < 0)

@@ -43,6 +43,7 @@ enum {
 	NET_CONNECT_TCP = 1 << 1,
 	SCOPE_ABSTRACT = 1 << 0,
 	SCOPE_SIGNAL = 1 << 1,
+	CARVE_DEPTH_MAX = 8,
 };
 
 #define FILE_READ LANDLOCK_ACCESS_FS_READ_FILE
@@ -103,6 +104,7 @@ struct carve {
 	int ruleset;
 	uint64_t handled;
 	const struct policy *policy;
+	enum op op;
 	uint64_t access; /* for directories; files get the part that means something for them */
 	int depth;
 };
@@ -122,13 +124,15 @@ static int allow_path(const struct carve *c, const char *path)
 	return 0;
 }
 
-/* Is a hide rule's object (its literal part) strictly below PATH, or PATH itself hidden? */
-static bool hidden_below(const struct policy *p, const char *path)
+/* Does the policy refuse OP for an object some literal rule names below PATH? (A hidden one; for OP_EXEC also a writable one.) */
+static bool refused_below(const struct policy *p, enum op op, const char *path)
 {
 	size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
 	for (size_t i = 0; i < policy_rule_count(p); i++) {
 		const struct rule *r = policy_rule(p, i);
-		if (r->kind == RULE_HIDE && !r->floating && strncmp(r->pattern, path, n) == 0 && r->pattern[n] == '/')
+		if ((r->kind == RULE_HIDE || (r->kind == RULE_WRITE && op == OP_EXEC)) && !r->floating &&
+		    strncmp(r->pattern, path, n) == 0 && r->pattern[n] == '/' &&
+		    policy_path(p, op, r->pattern, strlen(r->pattern)).kind != VERDICT_ALLOW)
 			return true;
 	}
 	return false;
@@ -137,10 +141,12 @@ static bool hidden_below(const struct policy *p, const char *path)
 /* Allows PATH, or, where something below it is hidden, its entries one by one. */
 static int allow_carved(const struct carve *c, const char *path)
 {
-	if (policy_path(c->policy, OP_READ, path, strlen(path)).kind != VERDICT_ALLOW)
+	if (policy_path(c->policy, c->op, path, strlen(path)).kind != VERDICT_ALLOW)
 		return 0;
-	if (!hidden_below(c->policy, path) || c->depth >= 8)
-		return hidden_below(c->policy, path) ? 0 : allow_path(c, path);
+	if (!refused_below(c->policy, c->op, path))
+		return allow_path(c, path);
+	if (c->depth >= CARVE_DEPTH_MAX)
+		return 0;
 	DIR *d = opendir(path);
 	if (d == NULL)
 		return 0;
@@ -184,6 +190,7 @@ int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
 		const struct rule *rule = policy_rule(policy, i);
 		if (rule->kind != RULE_READ && rule->kind != RULE_WRITE && rule->kind != RULE_EXEC)
 			continue;
+		c.op = rule->kind == RULE_EXEC ? OP_EXEC : OP_READ;
 		c.access = rule->kind == RULE_EXEC ? EXECUTE : rule->kind == RULE_WRITE ? DIR_READ | DIR_WRITE : DIR_READ;
 		/* A rule with globs would need names that do not exist yet: emulation's affair; Landlock allows its literal parent
 		 * only where that is the rule itself. */

@@ -280,7 +280,7 @@ static int place_links(int root, const struct places *p)
 		if (parent < 0)
 			return parent;
 		setfsuid(guest_ids.uid);
-		(void)symlinkat(p->v[i].link, parent, last + 1); /* there already: from an earlier run */
+		(void)!symlinkat(p->v[i].link, parent, last + 1); /* there already: from an earlier run */
 		setfsuid(geteuid());
 	}
 	return 0;
