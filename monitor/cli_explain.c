@@ -1,0 +1,180 @@
+/*
+ * `gabion explain [OPTIONS OF run]`: the plan a run with these options would get on this host, from the same
+ * functions a run uses, without starting anything: each family of calls, its level, and the fact or rule that
+ * made it so.
+ */
+#include "cli.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli_option.h"
+#include "monitor/floor/floor.h"
+#include "plan.h"
+#include "prepare.h"
+#include "rules.h"
+#include "text.h"
+#include "util/err.h"
+
+/* What is explained; all owned. */
+struct explained {
+	enum floor_mode mode;
+	struct places places;
+	struct policy_builder *rules;
+	struct policy *policy;
+	struct plan plan;
+};
+
+#define EXPLAINED_NULL ((struct explained){.mode = FLOOR_BARE})
+
+static void explained_clear(struct explained *e)
+{
+	(void)policy_free(e->policy);
+	(void)policy_builder_free(e->rules);
+	places_free(&e->places);
+	*e = EXPLAINED_NULL;
+}
+
+/* -errno; RET_WHY (allocated, may stay NULL) says what is to be mended. */
+static int explain(const struct run_options *o, struct explained *ret_e, char **ret_why)
+{
+	struct explained e = EXPLAINED_NULL;
+	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = true};
+	uint32_t facts = 0;
+	int r = floor_expect(&facts);
+
+	e.mode = facts & FLOOR_VIEW ? prepare_mode() : FLOOR_BARE;
+	if (r == 0)
+		r = places_find(o, e.mode, &e.places, ret_why);
+	if (r == 0)
+		r = rules_build(o, &e.places, e.mode, &e.rules, ret_why);
+	if (r == 0)
+		r = policy_compile(e.rules, &e.policy);
+	if (r < 0) {
+		explained_clear(&e);
+		return r;
+	}
+	plan_make(e.policy, facts, &wish, &e.plan);
+	*ret_e = e;
+	return 0;
+}
+
+static void print_text(const struct explained *e)
+{
+	const char *separator = "";
+
+	(void)printf("floor   %s: ", floor_mode_name(e->mode));
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		if (!(e->plan.floor & (UINT32_C(1) << bit)))
+			continue;
+		(void)printf("%s%s", separator, plan_fact_name((enum floor_fact)(UINT32_C(1) << bit)));
+		separator = ", ";
+	}
+	(void)printf("\n");
+	for (size_t i = 0; e->places.workspaces && e->places.workspaces[i]; i++)
+		(void)printf("%-7s %s\n", i == 0 ? "work" : "", e->places.workspaces[i]);
+	(void)printf("rules   %zu (gabion explain --json lists them)\n\n", policy_rule_count(e->policy));
+	(void)printf("%-9s %-8s %s\n", "FAMILY", "LEVEL", "WHY");
+	for (int k = 0; k < PLAN_COUNT; k++)
+		(void)printf("%-9s %-8s %s\n", plan_key_name((enum plan_key)k),
+			     plan_level_name(e->plan.level[k]), e->plan.why[k] ? e->plan.why[k] : "");
+	(void)printf("\n"
+		     "native   left to the kernel: the floor holds every rule; refusals are not recorded\n"
+		     "observe  seen, recorded and refused with a reason; what is permitted the kernel does, "
+		     "under the floor\n"
+		     "emulate  done by gabion on its own copy of the arguments\n"
+		     "deny     refused by the filter\n");
+}
+
+static json_t *plan_json(const struct explained *e)
+{
+	json_t *list = json_array();
+
+	for (int k = 0; k < PLAN_COUNT; k++) {
+		json_t *o = json_pack("{s:s, s:s, s:s}", "family", plan_key_name((enum plan_key)k), "level",
+				      plan_level_name(e->plan.level[k]), "why",
+				      e->plan.why[k] ? e->plan.why[k] : "");
+		if (json_array_append_new(list, o) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *facts_json(const struct explained *e)
+{
+	json_t *list = json_array();
+
+	for (unsigned int bit = 0; bit < 32; bit++) {
+		if ((e->plan.floor & (UINT32_C(1) << bit)) &&
+		    json_array_append_new(
+			    list, json_string(plan_fact_name((enum floor_fact)(UINT32_C(1) << bit)))) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/* Patterns are bytes; what is no UTF-8 is shown by text_clean() as elsewhere. */
+static json_t *rules_json(const struct explained *e)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < policy_rule_count(e->policy); i++) {
+		const struct rule *rule = policy_rule(e->policy, i);
+		AUTO_FREE char *pattern = text_clean(rule->pattern);
+		AUTO_FREE char *origin = text_clean(rule->origin);
+		json_t *o = pattern && origin ? json_pack("{s:i, s:s, s:s, s:s}", "id", (int)rule->id, "kind",
+							  rule_kind_name(rule->kind), "pattern", pattern,
+							  "origin", origin)
+					      : NULL;
+		if (json_array_append_new(list, o) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+/* False where memory is short or the output cannot be written. */
+static bool print_json(const struct explained *e)
+{
+	json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "mode", floor_mode_name(e->mode), "floor",
+				 facts_json(e), "plan", plan_json(e), "rules", rules_json(e));
+	bool ok = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && printf("\n") == 1;
+
+	json_decref(root);
+	return ok;
+}
+
+int cli_explain(int argc, char **argv)
+{
+	struct run_options o;
+	struct options_fault fault;
+	struct explained e;
+	AUTO_FREE char *why = NULL;
+	bool json = false, ok = true;
+	int r = options_parse(COMMAND_EXPLAIN, argc, argv, &o, &json, &fault);
+
+	if (r != 0)
+		return cli_fault(COMMAND_EXPLAIN, r, &fault);
+	r = explain(&o, &e, &why);
+	run_options_clear(&o);
+	if (r < 0) {
+		cli_error(NULL, "explain: %s", why ? why : strerror(-r));
+		return EXIT_GABION;
+	}
+	if (json)
+		ok = print_json(&e);
+	else
+		print_text(&e);
+	explained_clear(&e);
+	if (!ok) {
+		cli_error(NULL, "explain: cannot print: %m");
+		return EXIT_GABION;
+	}
+	return cli_flush();
+}
