@@ -30,13 +30,17 @@ ifeq ($(IS_CLANG),0)
 WARN += -Wlogical-op -Wduplicated-cond -Werror=override-init
 else
 WARN += -Werror=initializer-overrides
+# clang before 16 wants to be asked twice.
+ifneq ($(shell $(CC) -ftrivial-auto-var-init=zero -fsyntax-only -x c /dev/null 2>/dev/null && echo yes),yes)
+HARDEN_CLANG := -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang
+endif
 endif
 ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 
 HARDEN := -fPIE -fstack-protector-strong -fcf-protection=full -ftrivial-auto-var-init=zero -fstack-clash-protection \
-	-fno-strict-aliasing
+	-fno-strict-aliasing $(HARDEN_CLANG)
 OPT := -O2 -g
 ifneq ($(SAN),)
 OPT := -O1 -g -fsanitize=$(SAN) -fno-omit-frame-pointer -fno-sanitize-recover=undefined

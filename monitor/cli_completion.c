@@ -1,8 +1,8 @@
 /*
- * `gabion completion bash|zsh|fish`: scripts made from the option table. Each consists of a fixed part, which finds
- * out where on the line the cursor is, and of tables printed from ours: the subcommands, their options, which of those
- * take a value, and what each value may be. Behind the command of `gabion run` the shell's own completion of that
- * command takes over. One file a shell (completion_*.c); here is what they share.
+ * `gabion completion bash|zsh|fish`: scripts made from the option table. Each consists of a fixed part, which
+ * finds out where on the line the cursor is, and of tables printed from ours: the subcommands, their options,
+ * which of those take a value, and what each value may be. Behind the command of `gabion run` the shell's own
+ * completion of that command takes over. One file a shell (completion_*.c); here is what they share.
  */
 #include "cli.h"
 
@@ -12,7 +12,7 @@
 #include "cli_option.h"
 #include "completion.h"
 
-static const char *const shells[] = { "bash", "zsh", "fish", NULL };
+static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 const char completion_allow_kinds[] = "read write exec";
 
 bool completion_takes(int command, const struct option_row *row)
@@ -77,8 +77,8 @@ int cli_completion(int argc, char **argv)
 		completion_fish();
 	} else {
 		near = nearest_word(argv[state], shells);
-		cli_error("there are bash, zsh and fish", "completion: no shell is called '%.80s'%s%s", argv[state],
-			  near ? ": did you mean " : "", near ? near : "");
+		cli_error("there are bash, zsh and fish", "completion: no shell is called '%.80s'%s%s",
+			  argv[state], near ? ": did you mean " : "", near ? near : "");
 		return EXIT_GABION;
 	}
 	return cli_flush();

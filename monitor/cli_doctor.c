@@ -1,4 +1,5 @@
-/* `gabion doctor`: what this host offers, for people or as JSON. Probing and judging are doctor_probe.c's and doctor.c's. */
+/* `gabion doctor`: what this host offers, for people or as JSON. Probing and judging are doctor_probe.c's and
+ * doctor.c's. */
 #include "cli.h"
 
 #include <jansson.h>
@@ -28,16 +29,17 @@ static void print_wrapped(const char *label, const char *text)
 
 static void print_text(const struct doctor_report *r)
 {
-	bool told[DOCTOR_PROBLEM_COUNT] = { false };
+	bool told[DOCTOR_PROBLEM_COUNT] = {false};
 
 	for (int c = 0; c < CHECK_COUNT; c++) {
 		const struct doctor_finding *f = &r->check[c];
-		const char *mark = f->state == STATE_PRESENT ? "yes" : f->state == STATE_PARTIAL ? "part" :
-				   f->state == STATE_UNUSED				 ? "-" :
-											   "no";
+		const char *mark = f->state == STATE_PRESENT   ? "yes"
+				   : f->state == STATE_PARTIAL ? "part"
+				   : f->state == STATE_UNUSED  ? "-"
+							       : "no";
 
-		(void)printf("%-5s %s%s%s%s\n", mark, doctor_check_title((enum doctor_check)c), f->detail[0] ? " (" : "",
-			     f->detail, f->detail[0] ? ")" : "");
+		(void)printf("%-5s %s%s%s%s\n", mark, doctor_check_title((enum doctor_check)c),
+			     f->detail[0] ? " (" : "", f->detail, f->detail[0] ? ")" : "");
 		if (f->problem == DOCTOR_OK)
 			continue;
 		if (told[f->problem]) {
@@ -52,7 +54,8 @@ static void print_text(const struct doctor_report *r)
 	}
 	(void)printf("\n");
 	if (r->can_run)
-		(void)printf("gabion can run here: %s (mode %s).\n", doctor_mode_text(r->mode), floor_mode_name(r->mode));
+		(void)printf("gabion can run here: %s (mode %s).\n", doctor_mode_text(r->mode),
+			     floor_mode_name(r->mode));
 	else
 		(void)printf("gabion cannot run here: %s.\nTo mend it: %s\n", doctor_cause(r->blocker),
 			     doctor_cure(r->blocker));
@@ -60,8 +63,9 @@ static void print_text(const struct doctor_report *r)
 
 static json_t *finding_json(enum doctor_check c, const struct doctor_finding *f)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "check", doctor_check_name(c), "title", doctor_check_title(c), "state",
-			      doctor_state_name(f->state), "detail", f->detail);
+	json_t *o =
+		json_pack("{s:s, s:s, s:s, s:s}", "check", doctor_check_name(c), "title",
+			  doctor_check_title(c), "state", doctor_state_name(f->state), "detail", f->detail);
 
 	if (o && f->problem != DOCTOR_OK) {
 		json_t *p = json_pack("{s:s, s:s, s:s, s:s}", "name", doctor_name(f->problem), "cause",
@@ -112,8 +116,8 @@ int cli_doctor(int argc, char **argv)
 		return status;
 	r = doctor_probe(&facts);
 	if (r < 0) {
-		cli_error("close some programs, or raise the limits: ulimit -u, ulimit -v", "doctor: cannot probe: %s",
-			  strerror(-r));
+		cli_error("close some programs, or raise the limits: ulimit -u, ulimit -v",
+			  "doctor: cannot probe: %s", strerror(-r));
 		return EXIT_GABION;
 	}
 	doctor_judge(&facts, &report);

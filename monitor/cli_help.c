@@ -80,9 +80,9 @@ void help_print(FILE *out, enum command command)
 			if (!titled)
 				(void)fprintf(out, "\n%s\n",
 					      g == GROUP_OTHER && command != COMMAND_RUN &&
-							      command != COMMAND_EXPLAIN ?
-						      "Options" :
-						      option_group_title((enum option_group)g));
+							      command != COMMAND_EXPLAIN
+						      ? "Options"
+						      : option_group_title((enum option_group)g));
 			titled = true;
 			print_option(out, o);
 		}

@@ -1,4 +1,5 @@
-/* What subcommands share: reading options by the table with faults and --help answered, and the end of their output. */
+/* What subcommands share: reading options by the table with faults and --help answered, and the end of their
+ * output. */
 #ifndef GABION_MONITOR_CLI_OPTION_H
 #define GABION_MONITOR_CLI_OPTION_H
 
@@ -8,8 +9,9 @@
 #include "options_table.h"
 
 /*
- * For the loop of a subcommand: reads its next option (see options_next()). True: RET_ID is it, or OPTION_NONE
- * with *STATE the index of the first operand. False: help or a fault was printed; RET_STATUS is the exit status.
+ * For the loop of a subcommand: reads its next option (see options_next()). True: RET_ID is it, or
+ * OPTION_NONE with *STATE the index of the first operand. False: help or a fault was printed; RET_STATUS is
+ * the exit status.
  */
 bool cli_option(enum command command, int argc, char **argv, int *state, enum option_id *ret_id,
 		const char **ret_value, int *ret_status);

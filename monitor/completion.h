@@ -1,4 +1,5 @@
-/* What the scripts for the three shells are made with (cli_completion.c), and their makers, which print to stdout. */
+/* What the scripts for the three shells are made with (cli_completion.c), and their makers, which print to
+ * stdout. */
 #ifndef GABION_MONITOR_COMPLETION_H
 #define GABION_MONITOR_COMPLETION_H
 

@@ -42,34 +42,33 @@ static const char bash_head[] =
 	"\tif [[ $i -lt $COMP_CWORD ]]; then sub=${COMP_WORDS[i]}; fi\n"
 	"\tcase $sub in\n";
 
-static const char bash_scan[] =
-	"\t*) return ;;\n"
-	"\tesac\n"
-	"\ti=$((i + 1))\n"
-	"\twhile [[ $i -lt $COMP_CWORD ]]; do\n"
-	"\t\tcase ${COMP_WORDS[i]} in\n"
-	"\t\t--)\n"
-	"\t\t\tif [[ $operands -eq 0 ]]; then operand=$((i + 1)); fi\n"
-	"\t\t\toperands=$((operands + COMP_CWORD - i - 1))\n"
-	"\t\t\tbreak\n"
-	"\t\t\t;;\n"
-	"\t\t-*)\n"
-	"\t\t\tif [[ ${COMP_WORDS[i+1]-} == = ]]; then\n"
-	"\t\t\t\ti=$((i + 2))\n"
-	"\t\t\telif [[ \" $valued \" == *\" ${COMP_WORDS[i]} \"* ]]; then\n"
-	"\t\t\t\ti=$((i + 1))\n"
-	"\t\t\tfi\n"
-	"\t\t\t;;\n"
-	"\t\t*)\n"
-	"\t\t\tif [[ $operands -eq 0 ]]; then operand=$i; fi\n"
-	"\t\t\toperands=$((operands + 1))\n"
-	"\t\t\tif [[ $kind == command ]]; then break; fi\n"
-	"\t\t\t;;\n"
-	"\t\tesac\n"
-	"\t\ti=$((i + 1))\n"
-	"\tdone\n"
-	"\tif [[ $operand -eq 0 && \" $valued \" == *\" $prev \"* ]]; then\n"
-	"\t\tcase $prev in\n";
+static const char bash_scan[] = "\t*) return ;;\n"
+				"\tesac\n"
+				"\ti=$((i + 1))\n"
+				"\twhile [[ $i -lt $COMP_CWORD ]]; do\n"
+				"\t\tcase ${COMP_WORDS[i]} in\n"
+				"\t\t--)\n"
+				"\t\t\tif [[ $operands -eq 0 ]]; then operand=$((i + 1)); fi\n"
+				"\t\t\toperands=$((operands + COMP_CWORD - i - 1))\n"
+				"\t\t\tbreak\n"
+				"\t\t\t;;\n"
+				"\t\t-*)\n"
+				"\t\t\tif [[ ${COMP_WORDS[i+1]-} == = ]]; then\n"
+				"\t\t\t\ti=$((i + 2))\n"
+				"\t\t\telif [[ \" $valued \" == *\" ${COMP_WORDS[i]} \"* ]]; then\n"
+				"\t\t\t\ti=$((i + 1))\n"
+				"\t\t\tfi\n"
+				"\t\t\t;;\n"
+				"\t\t*)\n"
+				"\t\t\tif [[ $operands -eq 0 ]]; then operand=$i; fi\n"
+				"\t\t\toperands=$((operands + 1))\n"
+				"\t\t\tif [[ $kind == command ]]; then break; fi\n"
+				"\t\t\t;;\n"
+				"\t\tesac\n"
+				"\t\ti=$((i + 1))\n"
+				"\tdone\n"
+				"\tif [[ $operand -eq 0 && \" $valued \" == *\" $prev \"* ]]; then\n"
+				"\t\tcase $prev in\n";
 
 static const char bash_tail[] =
 	"\t\tesac\n"
@@ -102,12 +101,11 @@ static const char bash_operands[] =
 	"\tshell) [[ $operands -gt 0 ]] || _gabion_words \"$cur\" 'bash zsh fish' ;;\n"
 	"\tsubcommand) [[ $operands -gt 0 ]] || _gabion_words \"$cur\" '";
 
-static const char bash_end[] =
-	"' ;;\n"
-	"\tesac\n"
-	"}\n"
-	"\n"
-	"complete -F _gabion gabion\n";
+static const char bash_end[] = "' ;;\n"
+			       "\tesac\n"
+			       "}\n"
+			       "\n"
+			       "complete -F _gabion gabion\n";
 
 static const char *operand_word(enum operand_hint hint)
 {
@@ -172,7 +170,8 @@ void completion_bash(void)
 	for (int c = COMMAND_TOP; c < COMMAND_COUNT; c++) {
 		const char *separator = "";
 
-		(void)printf("\t%s)\n\t\tkind='%s'\n\t\toptions='", c == COMMAND_TOP ? "''" : command_rows[c].name,
+		(void)printf("\t%s)\n\t\tkind='%s'\n\t\toptions='",
+			     c == COMMAND_TOP ? "''" : command_rows[c].name,
 			     operand_word(command_rows[c].operand_hint));
 		for (size_t i = 1; i < OPTION_COUNT; i++) {
 			if (!completion_takes(c, &option_rows[i]))

@@ -128,8 +128,8 @@ static void fish_operands(int c)
 	case OPERAND_SUBCOMMAND:
 		for (int i = COMMAND_TOP + 1; i < COMMAND_COUNT; i++) {
 			(void)printf("complete -c gabion -n '__gabion_%s \"%s\"%s' -a %s -d '",
-				     c == COMMAND_TOP ? "options" : "operand", name, c == COMMAND_TOP ? "" : " 1",
-				     command_rows[i].name);
+				     c == COMMAND_TOP ? "options" : "operand", name,
+				     c == COMMAND_TOP ? "" : " 1", command_rows[i].name);
 			completion_quoted(command_rows[i].summary, false, true);
 			(void)printf("'\n");
 		}
@@ -173,8 +173,8 @@ void completion_fish(void)
 			const struct option_row *row = &option_rows[i];
 			if (!completion_takes(c, row))
 				continue;
-			(void)printf("complete -c gabion -n '__gabion_options \"%s\"' -l %s", command_rows[c].name,
-				     row->name);
+			(void)printf("complete -c gabion -n '__gabion_options \"%s\"' -l %s",
+				     command_rows[c].name, row->name);
 			if (row->letter)
 				(void)printf(" -s %c", row->letter);
 			if (row->arg)

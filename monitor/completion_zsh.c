@@ -53,8 +53,8 @@ static void zsh_option(const struct option_row *row)
 
 	(void)printf(" \\\n\t\t\t");
 	if (row->letter)
-		(void)printf("'(-%c --%s)'{-%c%s,--%s%s}'", row->letter, row->name, row->letter, row->arg ? "+" : "",
-			     row->name, row->arg ? "=" : "");
+		(void)printf("'(-%c --%s)'{-%c%s,--%s%s}'", row->letter, row->name, row->letter,
+			     row->arg ? "+" : "", row->name, row->arg ? "=" : "");
 	else
 		(void)printf("'%s--%s%s", list && row->arg ? "*" : "", row->name, row->arg ? "=" : "");
 	(void)printf("[");
@@ -74,11 +74,13 @@ void completion_zsh(void)
 		     "_gabion_runs() {\n"
 		     "\tlocal -a runs\n"
 		     "\tlocal base=${XDG_STATE_HOME:-$HOME/.local/state}/gabion/runs\n"
-		     "\tif [[ $1 == live ]]; then runs=($base/*/control.sock(N:h:t)); else runs=($base/*(N/:t)); fi\n"
+		     "\tif [[ $1 == live ]]; then runs=($base/*/control.sock(N:h:t)); else "
+		     "runs=($base/*(N/:t)); fi\n"
 		     "\tcompadd -a runs\n"
 		     "}\n"
 		     "\n"
-		     "# Completes what stands behind the -- that ends the options, of which those in $1 take a value.\n"
+		     "# Completes what stands behind the -- that ends the options, of which those in $1 take "
+		     "a value.\n"
 		     "_gabion_behind() {\n"
 		     "\tlocal i=2\n"
 		     "\twhile (( i < CURRENT )); do\n"
@@ -140,7 +142,8 @@ void completion_zsh(void)
 			(void)printf("'1:run: _gabion_runs'");
 			break;
 		case OPERAND_ALLOW:
-			(void)printf("'1:run: _gabion_runs live' '2:kind:(%s)' '3:object: _files'", completion_allow_kinds);
+			(void)printf("'1:run: _gabion_runs live' '2:kind:(%s)' '3:object: _files'",
+				     completion_allow_kinds);
 			break;
 		case OPERAND_SHELL:
 			(void)printf("'1:shell:(bash zsh fish)'");
@@ -152,14 +155,15 @@ void completion_zsh(void)
 		}
 		(void)printf(" && ret=0\n\t\t;;\n");
 	}
-	(void)printf("\tesac\n"
-		     "\treturn ret\n"
-		     "}\n"
-		     "\n"
-		     "# Loaded from a function directory this file is the function; sourced, it only defines it.\n"
-		     "if [[ $funcstack[1] == _gabion ]]; then\n"
-		     "\t_gabion \"$@\"\n"
-		     "else\n"
-		     "\tcompdef _gabion gabion\n"
-		     "fi\n");
+	(void)printf(
+		"\tesac\n"
+		"\treturn ret\n"
+		"}\n"
+		"\n"
+		"# Loaded from a function directory this file is the function; sourced, it only defines it.\n"
+		"if [[ $funcstack[1] == _gabion ]]; then\n"
+		"\t_gabion \"$@\"\n"
+		"else\n"
+		"\tcompdef _gabion gabion\n"
+		"fi\n");
 }

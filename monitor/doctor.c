@@ -1,8 +1,9 @@
 /*
  * From what the kernel answered to what it means: pure, so that the tests can put any host before it.
  *
- * gabion needs a listener, memory it may read, and one of two floors: a mount view (user namespaces with mounts,
- * processes and /proc of their own) or Landlock. Everything else is missed, said so, and done without.
+ * gabion needs a listener, memory it may read, and one of two floors: a mount view (user namespaces with
+ * mounts, processes and /proc of their own) or Landlock. Everything else is missed, said so, and done
+ * without.
  */
 #include "doctor.h"
 
@@ -15,31 +16,31 @@
 static const struct {
 	const char *name, *cause, *cost, *cure;
 } problems[DOCTOR_PROBLEM_COUNT] = {
-	[DOCTOR_OK] = { "ok", "", "", "" },
-#define PROBLEM(id, pname, pcause, pcost, pcure) [DOCTOR_##id] = { pname, pcause, pcost, pcure },
+	[DOCTOR_OK] = {"ok", "", "", ""},
+#define PROBLEM(id, pname, pcause, pcost, pcure) [DOCTOR_##id] = {pname, pcause, pcost, pcure},
 #include "doctor.tbl"
 };
 
 static const struct {
 	const char *name, *title;
 } checks[CHECK_COUNT] = {
-	[CHECK_KERNEL] = { "kernel", "kernel" },
-	[CHECK_NOTIFY] = { "seccomp-notify", "seccomp notification" },
-	[CHECK_SYNC_WAKE_UP] = { "sync-wake-up", "synchronous wake-up" },
-	[CHECK_WAIT_KILLABLE] = { "wait-killable", "killable wait" },
-	[CHECK_ADDFD_SEND] = { "addfd-send", "answer with descriptor" },
-	[CHECK_GETFD] = { "pidfd-getfd", "pidfd_getfd" },
-	[CHECK_MEMORY] = { "memory", "reading a child's memory" },
-	[CHECK_FILTER_OUTSIDE] = { "outer-filter", "free of outer seccomp filters" },
-	[CHECK_USERNS] = { "user-namespaces", "user namespaces" },
-	[CHECK_PROC] = { "procfs", "/proc of its own" },
-	[CHECK_MOUNT_API] = { "mount-api", "new mount calls" },
-	[CHECK_IDMAP] = { "idmapped-mounts", "id-mapped mounts" },
-	[CHECK_LANDLOCK] = { "landlock", "Landlock" },
-	[CHECK_YAMA] = { "yama", "Yama permits it" },
-	[CHECK_CGROUP] = { "cgroup", "control groups" },
-	[CHECK_CGROUP_KILL] = { "cgroup-kill", "cgroup.kill" },
-	[CHECK_IO_URING] = { "io-uring", "io_uring" },
+	[CHECK_KERNEL] = {"kernel", "kernel"},
+	[CHECK_NOTIFY] = {"seccomp-notify", "seccomp notification"},
+	[CHECK_SYNC_WAKE_UP] = {"sync-wake-up", "synchronous wake-up"},
+	[CHECK_WAIT_KILLABLE] = {"wait-killable", "killable wait"},
+	[CHECK_ADDFD_SEND] = {"addfd-send", "answer with descriptor"},
+	[CHECK_GETFD] = {"pidfd-getfd", "pidfd_getfd"},
+	[CHECK_MEMORY] = {"memory", "reading a child's memory"},
+	[CHECK_FILTER_OUTSIDE] = {"outer-filter", "free of outer seccomp filters"},
+	[CHECK_USERNS] = {"user-namespaces", "user namespaces"},
+	[CHECK_PROC] = {"procfs", "/proc of its own"},
+	[CHECK_MOUNT_API] = {"mount-api", "new mount calls"},
+	[CHECK_IDMAP] = {"idmapped-mounts", "id-mapped mounts"},
+	[CHECK_LANDLOCK] = {"landlock", "Landlock"},
+	[CHECK_YAMA] = {"yama", "Yama permits it"},
+	[CHECK_CGROUP] = {"cgroup", "control groups"},
+	[CHECK_CGROUP_KILL] = {"cgroup-kill", "cgroup.kill"},
+	[CHECK_IO_URING] = {"io-uring", "io_uring"},
 };
 
 const char *doctor_name(enum doctor_problem p)
@@ -74,7 +75,7 @@ const char *doctor_check_name(enum doctor_check c)
 
 const char *doctor_state_name(enum doctor_state s)
 {
-	static const char *const names[] = { "missing", "partial", "present", "unused" };
+	static const char *const names[] = {"missing", "partial", "present", "unused"};
 
 	return (size_t)s < ARRAY_LEN(names) ? names[s] : "";
 }
@@ -88,7 +89,8 @@ const char *doctor_mode_text(enum floor_mode m)
 		return "without root, with user namespaces: a mount view, processes and network of its own";
 	case FLOOR_BARE:
 	default:
-		return "Landlock and seccomp only: paths, processes and network are held by gabion and by Landlock, "
+		return "Landlock and seccomp only: paths, processes and network are held by gabion and by "
+		       "Landlock, "
 		       "without namespaces";
 	}
 }
@@ -118,10 +120,12 @@ static enum doctor_problem notify_problem(const struct doctor_facts *f)
 		return DOCTOR_SECCOMP_NONE;
 	if (f->filter_err != 0)
 		return DOCTOR_NOTIFY_REFUSED;
-	return f->listener_err == EINVAL || f->listener_err == ENOSYS ? DOCTOR_NOTIFY_NONE : DOCTOR_NOTIFY_REFUSED;
+	return f->listener_err == EINVAL || f->listener_err == ENOSYS ? DOCTOR_NOTIFY_NONE
+								      : DOCTOR_NOTIFY_REFUSED;
 }
 
-/* Why there is no user namespace, or none that can do anything. Ubuntu lets it be made and takes its rights away. */
+/* Why there is no user namespace, or none that can do anything. Ubuntu lets it be made and takes its rights
+ * away. */
 static enum doctor_problem userns_problem(const struct doctor_facts *f)
 {
 	int err = f->userns_err ? f->userns_err : f->map_err ? f->map_err : f->namespaces_err;
@@ -164,8 +168,8 @@ static void judge_userns(const struct doctor_facts *f, struct doctor_report *r)
 	}
 	judge_plain(r, CHECK_PROC, f->proc_err, DOCTOR_PROC_REFUSED);
 	judge_plain(r, CHECK_MOUNT_API, f->mount_api_err,
-		    f->mount_api_err == ENOSYS && f->seccomp_mode == 0 ? DOCTOR_MOUNT_API_NONE :
-									DOCTOR_MOUNT_API_REFUSED);
+		    f->mount_api_err == ENOSYS && f->seccomp_mode == 0 ? DOCTOR_MOUNT_API_NONE
+								       : DOCTOR_MOUNT_API_REFUSED);
 	if (f->root)
 		judge_plain(r, CHECK_IDMAP, f->idmap_err, DOCTOR_IDMAP_NONE);
 	else
@@ -178,17 +182,20 @@ static void judge_landlock(const struct doctor_facts *f, struct doctor_report *r
 	static const struct {
 		int abi;
 		const char *what;
-	} added[] = { { 2, "moves between directories" }, { 3, "truncate" }, { 4, "TCP" }, { 5, "device ioctls" },
-		      { 6, "signals and abstract sockets" } };
+	} added[] = {{2, "moves between directories"},
+		     {3, "truncate"},
+		     {4, "TCP"},
+		     {5, "device ioctls"},
+		     {6, "signals and abstract sockets"}};
 	char *detail = r->check[CHECK_LANDLOCK].detail;
 	size_t size = sizeof(r->check[0].detail), n;
 
 	if (f->landlock_abi <= 0) {
 		found(r, CHECK_LANDLOCK, STATE_MISSING,
-		      f->landlock_err == EOPNOTSUPP ? DOCTOR_LANDLOCK_OFF :
-		      f->landlock_err == ENOSYS && f->seccomp_mode == 0 ? DOCTOR_LANDLOCK_NONE :
-						      f->seccomp_mode == 2 ? DOCTOR_LANDLOCK_REFUSED :
-									     DOCTOR_LANDLOCK_NONE);
+		      f->landlock_err == EOPNOTSUPP			  ? DOCTOR_LANDLOCK_OFF
+		      : f->landlock_err == ENOSYS && f->seccomp_mode == 0 ? DOCTOR_LANDLOCK_NONE
+		      : f->seccomp_mode == 2				  ? DOCTOR_LANDLOCK_REFUSED
+									  : DOCTOR_LANDLOCK_NONE);
 		return;
 	}
 	(void)snprintf(detail, size, "version %d", f->landlock_abi);
@@ -212,7 +219,10 @@ static void judge_cgroup(const struct doctor_facts *f, struct doctor_report *r)
 	bool v2 = f->cgroup == 2;
 
 	(void)snprintf(r->check[CHECK_CGROUP].detail, sizeof(r->check[0].detail), "%s%s%s%s%s",
-		       f->cgroup == 0 ? "none" : v2 ? "version 2" : f->cgroup == 1 ? "version 1" : "versions 1 and 2",
+		       f->cgroup == 0	? "none"
+		       : v2		? "version 2"
+		       : f->cgroup == 1 ? "version 1"
+					: "versions 1 and 2",
 		       f->cgroup_writable ? ", may be changed" : "", f->cgroup_memory ? ", memory" : "",
 		       f->cgroup_cpu ? ", cpu" : "", f->cgroup_pids ? ", pids" : "");
 	if (f->cgroup == 0)
@@ -256,7 +266,7 @@ static void judge_memory(const struct doctor_facts *f, bool view, struct doctor_
 void doctor_judge(const struct doctor_facts *f, struct doctor_report *ret_report)
 {
 	/* What gabion cannot do without, in the order in which it is worth mending. */
-	static const enum doctor_check needed[] = { CHECK_KERNEL, CHECK_NOTIFY, CHECK_YAMA, CHECK_MEMORY };
+	static const enum doctor_check needed[] = {CHECK_KERNEL, CHECK_NOTIFY, CHECK_YAMA, CHECK_MEMORY};
 	struct doctor_report r;
 	bool view;
 
@@ -277,8 +287,8 @@ void doctor_judge(const struct doctor_facts *f, struct doctor_report *ret_report
 		found(&r, CHECK_ADDFD_SEND, STATE_UNUSED, DOCTOR_OK);
 	}
 	judge_plain(&r, CHECK_GETFD, f->getfd_err,
-		    f->getfd_err == ENOSYS && f->seccomp_mode == 0 ? DOCTOR_PIDFD_GETFD_NONE :
-								     DOCTOR_PIDFD_GETFD_REFUSED);
+		    f->getfd_err == ENOSYS && f->seccomp_mode == 0 ? DOCTOR_PIDFD_GETFD_NONE
+								   : DOCTOR_PIDFD_GETFD_REFUSED);
 	judge_userns(f, &r);
 	judge_landlock(f, &r);
 	judge_cgroup(f, &r);

@@ -1,8 +1,8 @@
 /*
  * Asking the kernel what it offers. Nothing is believed because of a version number where it can be tried: a
- * container, a security module or an outer sandbox may refuse what the kernel has. What would change this process
- * (filters, namespaces, mounts) is tried in a child that writes into shared memory what happened and ends; the
- * mounts it makes live in namespaces that end with it.
+ * container, a security module or an outer sandbox may refuse what the kernel has. What would change this
+ * process (filters, namespaces, mounts) is tried in a child that writes into shared memory what happened and
+ * ends; the mounts it makes live in namespaces that end with it.
  */
 #include "doctor.h"
 
@@ -91,17 +91,19 @@ static int in_child(void (*fn)(struct doctor_facts *), struct doctor_facts *fact
 	return 0;
 }
 
-/* Installs a filter that asks about one number nobody calls. A listener where FLAGS ask for one. 0 or more, or -errno. */
+/* Installs a filter that asks about one number nobody calls. A listener where FLAGS ask for one. 0 or more,
+ * or -errno. */
 static int install_filter(unsigned int flags)
 {
-	uint32_t action = flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
+	uint32_t action =
+		flags & SECCOMP_FILTER_FLAG_NEW_LISTENER ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4095, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	struct sock_fprog program = { .len = ARRAY_LEN(code), .filter = code };
+	struct sock_fprog program = {.len = ARRAY_LEN(code), .filter = code};
 	long fd;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
@@ -128,8 +130,9 @@ static void probe_listener(struct doctor_facts *f)
 	f->listener_err = fd < 0 ? -fd : 0;
 	if (fd < 0)
 		return;
-	f->sync_wake_up_err = ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 0) < 0 ? errno :
-														  0;
+	f->sync_wake_up_err =
+		ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, 0) < 0 ? errno
+												    : 0;
 	/* Nobody waits under this id: ENOENT says that everything else about it was understood. */
 	memset(&addfd, 0, sizeof(addfd));
 	addfd.id = 1;
@@ -143,8 +146,8 @@ static int read_child_memory(void)
 {
 	static volatile uint64_t word = UINT64_C(0x6761);
 	uint64_t got = 0;
-	struct iovec local = { .iov_base = &got, .iov_len = sizeof(got) };
-	struct iovec remote = { .iov_base = (void *)(uintptr_t)&word, .iov_len = sizeof(word) };
+	struct iovec local = {.iov_base = &got, .iov_len = sizeof(got)};
+	struct iovec remote = {.iov_base = (void *)(uintptr_t)&word, .iov_len = sizeof(word)};
 	int gate[2], err = 0;
 	pid_t pid;
 
@@ -172,7 +175,7 @@ static int read_child_memory(void)
 
 static int try_mount_api(void)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
 	AUTO_FD int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
 	AUTO_FD int mnt = -1;
 	AUTO_FD int tree = -1;
@@ -216,7 +219,9 @@ static void probe_userns(struct doctor_facts *f)
 		f->map_err = write_text("/proc/self/gid_map", map);
 	if (f->map_err)
 		return;
-	f->namespaces_err = unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 ? errno : 0;
+	f->namespaces_err =
+		unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0 ? errno
+												     : 0;
 	if (f->namespaces_err == 0 && in_child(probe_nested, f) < 0)
 		f->namespaces_err = ENOMEM;
 }
@@ -224,7 +229,7 @@ static void probe_userns(struct doctor_facts *f)
 /* Maps the ids of a mount of the current directory; needs a user namespace to name the map. */
 static void probe_idmap(struct doctor_facts *f)
 {
-	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP};
 	char path[64], c = 0;
 	int ready[2], gate[2], tree, userns = -1;
 	pid_t pid;
@@ -254,7 +259,9 @@ static void probe_idmap(struct doctor_facts *f)
 		(void)snprintf(path, sizeof(path), "/proc/%d/ns/user", pid);
 		userns = open(path, O_RDONLY | O_CLOEXEC);
 		attr.userns_fd = (uint64_t)(int64_t)userns;
-		f->idmap_err = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ? errno : 0;
+		f->idmap_err = syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0
+				       ? errno
+				       : 0;
 	}
 	(void)close(gate[1]);
 	(void)waitpid(pid, NULL, 0);
@@ -262,7 +269,7 @@ static void probe_idmap(struct doctor_facts *f)
 
 static bool has_caps(void)
 {
-	static const cap_value_t wanted[] = { CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID };
+	static const cap_value_t wanted[] = {CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID};
 	cap_t caps = cap_get_proc();
 	bool all = caps != NULL;
 
@@ -295,8 +302,8 @@ static void probe_cgroup_line(struct doctor_facts *f, const char *controllers, c
 	size_t n;
 
 	/* "cpu,cpuacct" is also reachable under each of its names. */
-	n = (size_t)snprintf(dir, sizeof(dir), "/sys/fs/cgroup%s%.*s%s", v2 ? "" : "/", (int)strcspn(base, ","), base,
-			     path);
+	n = (size_t)snprintf(dir, sizeof(dir), "/sys/fs/cgroup%s%.*s%s", v2 ? "" : "/",
+			     (int)strcspn(base, ","), base, path);
 	if (n >= sizeof(dir) || access(dir, W_OK) != 0)
 		return;
 	if (!v2) {
@@ -332,7 +339,9 @@ static void probe_cgroup(struct doctor_facts *f)
 	if (fs.f_type == CGROUP2_SUPER_MAGIC)
 		f->cgroup = 2;
 	else if (fs.f_type == TMPFS_MAGIC)
-		f->cgroup = statfs("/sys/fs/cgroup/unified", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC ? 12 : 1;
+		f->cgroup = statfs("/sys/fs/cgroup/unified", &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC
+				    ? 12
+				    : 1;
 	else
 		return;
 	in = fopen("/proc/self/cgroup", "re");
@@ -365,7 +374,8 @@ static void probe_kernel(struct doctor_facts *f)
 
 int doctor_probe(struct doctor_facts *ret_facts)
 {
-	struct doctor_facts *f = mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct doctor_facts *f =
+		mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int *untried[7], r;
 	long n;
 

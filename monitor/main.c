@@ -6,10 +6,11 @@
 #include "cli_option.h"
 
 static int (*const subcommands[COMMAND_COUNT])(int argc, char **argv) = {
-	[COMMAND_RUN] = cli_run,         [COMMAND_DOCTOR] = cli_doctor,     [COMMAND_EXPLAIN] = cli_explain,
-	[COMMAND_PS] = cli_ps,           [COMMAND_LOG] = cli_log,           [COMMAND_ALLOW] = cli_allow,
-	[COMMAND_SYSCALLS] = cli_syscalls, [COMMAND_COMPLETION] = cli_completion, [COMMAND_HELP] = cli_help,
-	[COMMAND_VERSION] = cli_version,
+	[COMMAND_RUN] = cli_run,	   [COMMAND_DOCTOR] = cli_doctor,
+	[COMMAND_EXPLAIN] = cli_explain,   [COMMAND_PS] = cli_ps,
+	[COMMAND_LOG] = cli_log,	   [COMMAND_ALLOW] = cli_allow,
+	[COMMAND_SYSCALLS] = cli_syscalls, [COMMAND_COMPLETION] = cli_completion,
+	[COMMAND_HELP] = cli_help,	   [COMMAND_VERSION] = cli_version,
 };
 
 static int not_yet_oci(void)
@@ -26,9 +27,11 @@ static int unknown_subcommand(const char *word)
 	char hint[256];
 
 	if (near)
-		(void)snprintf(hint, sizeof(hint), "did you mean gabion %s? To run a command: gabion run -- COMMAND", near);
+		(void)snprintf(hint, sizeof(hint),
+			       "did you mean gabion %s? To run a command: gabion run -- COMMAND", near);
 	else
-		(void)snprintf(hint, sizeof(hint), "to run it: gabion run -- %.80s; all subcommands: gabion --help", word);
+		(void)snprintf(hint, sizeof(hint),
+			       "to run it: gabion run -- %.80s; all subcommands: gabion --help", word);
 	cli_error(hint, "no subcommand is called '%.80s'", word);
 	return EXIT_GABION;
 }
@@ -49,7 +52,7 @@ int main(int argc, char **argv)
 	if (!cli_option(COMMAND_TOP, argc, argv, &state, &id, &value, &status))
 		return status;
 	if (id == OPTION_VERSION) {
-		char name[] = "version", *words[] = { name, NULL };
+		char name[] = "version", *words[] = {name, NULL};
 		return cli_version(1, words);
 	}
 	if (!argv[state]) {

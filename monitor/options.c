@@ -1,8 +1,8 @@
 /*
- * Reading a command line by the table. getopt_long does the splitting, with "+" so that options end at the command
- * whose own options follow; around it stands what it leaves out: long options must be written out in full (an
- * abbreviation that works today is another option tomorrow), and whatever is wrong gets one sentence that says
- * what was most likely meant.
+ * Reading a command line by the table. getopt_long does the splitting, with "+" so that options end at the
+ * command whose own options follow; around it stands what it leaves out: long options must be written out in
+ * full (an abbreviation that works today is another option tomorrow), and whatever is wrong gets one sentence
+ * that says what was most likely meant.
  */
 #include "options_table.h"
 
@@ -52,7 +52,8 @@ static const char *help_of(enum command command)
 	return text;
 }
 
-/* Adds "--NAME" of every option of COMMAND that begins with LETTER to TEXT: what a letter nobody takes would stand for. */
+/* Adds "--NAME" of every option of COMMAND that begins with LETTER to TEXT: what a letter nobody takes would
+ * stand for. */
 static void add_by_letter(enum command command, char letter, char *text, size_t size)
 {
 	for (size_t i = 1; i < OPTION_COUNT; i++) {
@@ -66,7 +67,7 @@ static void add_by_letter(enum command command, char letter, char *text, size_t 
 /* An option nobody takes: ARG as it was written, one letter or a word. */
 static int unknown_option(enum command command, const char *arg, struct options_fault *ret_fault)
 {
-	const char *names[OPTION_COUNT] = { NULL }, *near;
+	const char *names[OPTION_COUNT] = {NULL}, *near;
 	const char *word = arg + strspn(arg, "-");
 	char head[64], meant[128] = "", hint[256];
 	size_t n = 0, len = strcspn(word, "=");
@@ -82,9 +83,11 @@ static int unknown_option(enum command command, const char *arg, struct options_
 	else if (len == 1)
 		add_by_letter(command, head[0], meant, sizeof(meant));
 	if (*meant)
-		(void)snprintf(hint, sizeof(hint), "did you mean %s? All options: %s", meant, help_of(command));
+		(void)snprintf(hint, sizeof(hint), "did you mean %s? All options: %s", meant,
+			       help_of(command));
 	else if (command == COMMAND_RUN)
-		(void)snprintf(hint, sizeof(hint), "options of the command itself come after it; all options: %s",
+		(void)snprintf(hint, sizeof(hint),
+			       "options of the command itself come after it; all options: %s",
 			       help_of(command));
 	else
 		(void)snprintf(hint, sizeof(hint), "all options: %s", help_of(command));
@@ -94,7 +97,8 @@ static int unknown_option(enum command command, const char *arg, struct options_
 
 static int value_missing(const struct option_row *row, struct options_fault *ret_fault)
 {
-	return options_wrong(ret_fault, NULL, "--%s needs a value: --%s %s (%s)", row->name, row->name, row->arg, row->help);
+	return options_wrong(ret_fault, NULL, "--%s needs a value: --%s %s (%s)", row->name, row->name,
+			     row->arg, row->help);
 }
 
 /* Looks at the next word before getopt_long does. */
@@ -121,11 +125,12 @@ static int check_word(enum command command, char *const *word, struct options_fa
 	return 0;
 }
 
-/* A letter nobody takes, in the word getopt_long is at. -workspace is a word with a dash missing, -qz two letters. */
+/* A letter nobody takes, in the word getopt_long is at. -workspace is a word with a dash missing, -qz two
+ * letters. */
 static int unknown_letter(enum command command, char *const *argv, struct options_fault *ret_fault)
 {
-	const char *names[OPTION_COUNT] = { NULL };
-	char letter[] = { '-', (char)optopt, '\0' };
+	const char *names[OPTION_COUNT] = {NULL};
+	char letter[] = {'-', (char)optopt, '\0'};
 	size_t n = 0;
 
 	for (size_t i = 1; i < OPTION_COUNT; i++) {
@@ -194,9 +199,9 @@ int options_next(enum command command, int argc, char **argv, int *state, enum o
 	if (row->id == OPTION_HELP)
 		return OPTIONS_HELP;
 	if (row->not_yet != NOT_YET_NONE)
-		return options_wrong(ret_fault, NULL,
-				     "--%s is not there yet: it arrives with %s (docs/LIMITS.md); %s", row->name,
-				     option_not_yet_subject(row->not_yet), option_not_yet_advice(row->not_yet));
+		return options_wrong(
+			ret_fault, NULL, "--%s is not there yet: it arrives with %s (docs/LIMITS.md); %s",
+			row->name, option_not_yet_subject(row->not_yet), option_not_yet_advice(row->not_yet));
 	*ret_id = row->id;
 	*ret_value = optarg;
 	return 0;
@@ -217,15 +222,18 @@ static int check_name(const char *value, const char *what, const char *const *na
 		(void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", all[0] ? ", " : "", *n);
 	}
 	if (more)
-		(void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", all[0] ? ", " : "", more);
+		(void)snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s%s", all[0] ? ", " : "",
+			       more);
 	near = nearest_word(value, names);
 	if (near)
-		return options_wrong(ret_fault, all, "no %s is called '%.80s': did you mean %s? There are:", what,
-				     value, near);
+		return options_wrong(ret_fault, all,
+				     "no %s is called '%.80s': did you mean %s? There are:", what, value,
+				     near);
 	return options_wrong(ret_fault, all, "no %s is called '%.80s'; there are:", what, value);
 }
 
-static int amount_wrong(const struct option_row *row, const char *value, int err, struct options_fault *ret_fault)
+static int amount_wrong(const struct option_row *row, const char *value, int err,
+			struct options_fault *ret_fault)
 {
 	const char *form = "";
 
@@ -267,13 +275,15 @@ static int user_wrong(const char *value, int err, struct options_fault *ret_faul
 	if (err == -ESRCH)
 		return options_wrong(ret_fault, "a number works without an account: --user 1000:1000",
 				     "--user: no group is called '%.80s'", value + len + 1);
-	return options_wrong(ret_fault, "USER[:GROUP], names or numbers below 4294967295: 1000, 1000:100, build:build",
+	return options_wrong(ret_fault,
+			     "USER[:GROUP], names or numbers below 4294967295: 1000, 1000:100, build:build",
 			     "--user '%.80s' names no user", value);
 }
 
 static int env_wrong(const char *value, struct options_fault *ret_fault)
 {
-	return options_wrong(ret_fault, "NAME passes the variable, NAME=VALUE sets it; a name has letters, digits and _",
+	return options_wrong(ret_fault,
+			     "NAME passes the variable, NAME=VALUE sets it; a name has letters, digits and _",
 			     "--env '%.80s' names no variable", value);
 }
 
@@ -337,7 +347,7 @@ static const char **string_of(struct run_options *o, enum option_id id)
 static int take_value(struct run_options *o, const struct option_row *row, const char *value,
 		      struct options_fault *ret_fault)
 {
-	static const char *const mediate[] = { "auto", "all", NULL };
+	static const char *const mediate[] = {"auto", "all", NULL};
 	int r = 0;
 
 	switch (row->kind) {
@@ -382,7 +392,8 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 	return r < 0 ? amount_wrong(row, value, r, ret_fault) : 0;
 }
 
-static int take_option(struct run_options *o, enum option_id id, const char *value, struct options_fault *ret_fault)
+static int take_option(struct run_options *o, enum option_id id, const char *value,
+		       struct options_fault *ret_fault)
 {
 	struct string_list *list = list_of(o, id);
 	const char **string = string_of(o, id);
@@ -437,8 +448,9 @@ fail:
 
 void run_options_clear(struct run_options *o)
 {
-	struct string_list *lists[] = { &o->read,   &o->write,  &o->exec,         &o->hide,    &o->protect, &o->unhide,
-					&o->unprotect, &o->net, &o->unix_sockets, &o->publish, &o->env };
+	struct string_list *lists[] = {&o->read,	 &o->write,   &o->exec,	     &o->hide,
+				       &o->protect,	 &o->unhide,  &o->unprotect, &o->net,
+				       &o->unix_sockets, &o->publish, &o->env};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		string_list_free(lists[i]);

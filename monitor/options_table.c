@@ -1,6 +1,6 @@
 /*
- * The command line's table expanded, and looking things up in it: names, titles, and the word that somebody who
- * mistyped another most likely meant.
+ * The command line's table expanded, and looking things up in it: names, titles, and the word that somebody
+ * who mistyped another most likely meant.
  */
 #include "options_table.h"
 
@@ -12,7 +12,7 @@
 #include "util/err.h"
 
 #define IN(command) (UINT32_C(1) << COMMAND_##command)
-#define IN_ALL ((UINT32_C(1) << COMMAND_COUNT) - 1)
+#define IN_ALL	    ((UINT32_C(1) << COMMAND_COUNT) - 1)
 
 const struct command_row command_rows[COMMAND_COUNT] = {
 #define CMD(ident, cname, coperands, chint, csummary, cdetails)                                              \
@@ -58,11 +58,12 @@ static const struct {
 	const char *subject;
 	const char *advice;
 } not_yet_texts[] = {
-	[NOT_YET_NONE] = { NULL, NULL },
-	[NOT_YET_POLICY] = { "the policy language", "run without it: the profile and the other options are the policy" },
-	[NOT_YET_NET] = { "the network", "run without it: the network is off" },
-	[NOT_YET_UNIX] = { "the network", "run without it: no socket of the host is reachable" },
-	[NOT_YET_PUBLISH] = { "the network", "run without it: nothing outside reaches the command's ports" },
+	[NOT_YET_NONE] = {NULL, NULL},
+	[NOT_YET_POLICY] = {"the policy language",
+			    "run without it: the profile and the other options are the policy"},
+	[NOT_YET_NET] = {"the network", "run without it: the network is off"},
+	[NOT_YET_UNIX] = {"the network", "run without it: no socket of the host is reachable"},
+	[NOT_YET_PUBLISH] = {"the network", "run without it: nothing outside reaches the command's ports"},
 };
 
 const char *option_group_title(enum option_group g)
@@ -97,7 +98,8 @@ static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
 
 enum { WORD_MAX = 32 };
 
-/* Edits (a letter more, less, other, or two swapped) between A and B; words too long to be ours are far from all. */
+/* Edits (a letter more, less, other, or two swapped) between A and B; words too long to be ours are far from
+ * all. */
 static unsigned int word_distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
@@ -148,7 +150,7 @@ const char *nearest_word(const char *word, const char *const *names)
 
 const char *nearest_command(const char *word)
 {
-	const char *names[COMMAND_COUNT] = { NULL };
+	const char *names[COMMAND_COUNT] = {NULL};
 	size_t n = 0;
 
 	for (int i = COMMAND_TOP + 1; i < COMMAND_COUNT; i++)

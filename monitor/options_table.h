@@ -1,6 +1,6 @@
 /*
- * The command line's table (options.tbl) as C: subcommands, options, and the reading of one by the other. Nothing
- * here prints; a wrong option is a fault with a sentence and a hint in it.
+ * The command line's table (options.tbl) as C: subcommands, options, and the reading of one by the other.
+ * Nothing here prints; a wrong option is a fault with a sentence and a hint in it.
  */
 #ifndef GABION_MONITOR_OPTIONS_TABLE_H
 #define GABION_MONITOR_OPTIONS_TABLE_H
@@ -40,19 +40,38 @@ enum option_kind {
 };
 
 /* What a shell may offer for a value. */
-enum option_hint { HINT_NONE = 0, HINT_FILE, HINT_DIR, HINT_PROFILE, HINT_AGENT, HINT_MEDIATE, HINT_HOST, HINT_ENV, HINT_USER };
+enum option_hint {
+	HINT_NONE = 0,
+	HINT_FILE,
+	HINT_DIR,
+	HINT_PROFILE,
+	HINT_AGENT,
+	HINT_MEDIATE,
+	HINT_HOST,
+	HINT_ENV,
+	HINT_USER
+};
 
 /* What a shell may offer for operands. */
 enum operand_hint {
 	OPERAND_NONE = 0,
-	OPERAND_COMMAND,    /* a program and its own arguments */
+	OPERAND_COMMAND, /* a program and its own arguments */
 	OPERAND_SUBCOMMAND,
-	OPERAND_RUN,        /* a run that was recorded */
-	OPERAND_ALLOW,      /* a live run, a kind, an object */
+	OPERAND_RUN,   /* a run that was recorded */
+	OPERAND_ALLOW, /* a live run, a kind, an object */
 	OPERAND_SHELL,
 };
 
-enum option_group { GROUP_POLICY = 0, GROUP_FILES, GROUP_NET, GROUP_PROCESS, GROUP_LIMITS, GROUP_RECORD, GROUP_OTHER, GROUP_COUNT };
+enum option_group {
+	GROUP_POLICY = 0,
+	GROUP_FILES,
+	GROUP_NET,
+	GROUP_PROCESS,
+	GROUP_LIMITS,
+	GROUP_RECORD,
+	GROUP_OTHER,
+	GROUP_COUNT
+};
 
 /* The issue an option arrives with. */
 enum option_not_yet { NOT_YET_NONE = 0, NOT_YET_POLICY, NOT_YET_NET, NOT_YET_UNIX, NOT_YET_PUBLISH };
@@ -83,7 +102,8 @@ extern const struct command_row command_rows[COMMAND_COUNT];
 extern const struct option_row option_rows[OPTION_COUNT]; /* [OPTION_NONE] is empty */
 
 const char *option_group_title(enum option_group g);
-/* What arrives ("the network") and how things are without it ("run without it: the network is off"). NULL for NOT_YET_NONE. */
+/* What arrives ("the network") and how things are without it ("run without it: the network is off"). NULL for
+ * NOT_YET_NONE. */
 const char *option_not_yet_subject(enum option_not_yet n);
 const char *option_not_yet_advice(enum option_not_yet n);
 /* The subcommand called NAME, or COMMAND_COUNT. */
@@ -107,24 +127,26 @@ int options_wrong(struct options_fault *ret_fault, const char *hint, const char 
 enum { OPTIONS_WRONG = 1, OPTIONS_HELP = 2 };
 
 /*
- * Reads one option of COMMAND from ARGV (argv[0] is the subcommand). *STATE is 0 before the first call. Options end
- * at the first operand or behind "--"; then RET_ID is OPTION_NONE and *STATE is the index of the first operand.
- * Returns 0; OPTIONS_HELP for -h; OPTIONS_WRONG with RET_FAULT filled. Not for several threads (getopt_long).
+ * Reads one option of COMMAND from ARGV (argv[0] is the subcommand). *STATE is 0 before the first call.
+ * Options end at the first operand or behind "--"; then RET_ID is OPTION_NONE and *STATE is the index of the
+ * first operand. Returns 0; OPTIONS_HELP for -h; OPTIONS_WRONG with RET_FAULT filled. Not for several threads
+ * (getopt_long).
  */
 int options_next(enum command command, int argc, char **argv, int *state, enum option_id *ret_id,
 		 const char **ret_value, struct options_fault *ret_fault);
 
 /*
- * Reads the command line of `gabion run` or `gabion explain` (COMMAND) into RET_O, which holds pointers into ARGV
- * and allocated lists: run_options_clear() it. For COMMAND_EXPLAIN the command may be empty; RET_JSON (may be
- * NULL) tells whether --json was given. Returns 0, OPTIONS_HELP, OPTIONS_WRONG (RET_FAULT is filled), -ENOMEM.
+ * Reads the command line of `gabion run` or `gabion explain` (COMMAND) into RET_O, which holds pointers into
+ * ARGV and allocated lists: run_options_clear() it. For COMMAND_EXPLAIN the command may be empty; RET_JSON
+ * (may be NULL) tells whether --json was given. Returns 0, OPTIONS_HELP, OPTIONS_WRONG (RET_FAULT is filled),
+ * -ENOMEM.
  */
 int options_parse(enum command command, int argc, char **argv, struct run_options *ret_o, bool *ret_json,
 		  struct options_fault *ret_fault);
 void run_options_clear(struct run_options *o);
 
-/* Values (options_value.c): 0, or -EINVAL, or -ERANGE where it is no sensible amount; for user also -ENOENT: no such
- * user, -ESRCH: no such group. */
+/* Values (options_value.c): 0, or -EINVAL, or -ERANGE where it is no sensible amount; for user also -ENOENT:
+ * no such user, -ESRCH: no such group. */
 int value_size(const char *s, uint64_t *ret_bytes);
 int value_duration(const char *s, uint64_t *ret_ms);
 int value_cpus(const char *s, double *ret_cpus);

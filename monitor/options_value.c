@@ -71,7 +71,7 @@ int value_duration(const char *s, uint64_t *ret_ms)
 	static const struct {
 		const char *unit;
 		uint64_t ms;
-	} units[] = { { "d", 86400000 }, { "h", 3600000 }, { "m", 60000 }, { "s", 1000 }, { "ms", 1 } };
+	} units[] = {{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
 	uint64_t total = 0, limit = UINT64_MAX;
 
 	do {
@@ -185,7 +185,8 @@ int value_user(const char *s, uid_t *ret_uid, gid_t *ret_gid)
 			return -ENOENT;
 		uid = pw->pw_uid;
 	}
-	/* A number without an account has a group of the same number: the least that is not somebody else's. */
+	/* A number without an account has a group of the same number: the least that is not somebody else's.
+	 */
 	gid = pw ? pw->pw_gid : uid;
 	if (colon) {
 		r = read_id(colon + 1, &gid);

@@ -1,10 +1,11 @@
 /*
  * Runs a command on a poorer host: without [-l] NAME=ERRNO... -- COMMAND...
  *
- * Each NAME=ERRNO makes a system call fail with that number, by a seccomp filter, as an older kernel (38, ENOSYS) or
- * a container's profile (1, EPERM) would. unshare, clone and clone3 take the word userns for the number: then only
- * calls for a new user namespace fail (clone3 as a whole with ENOSYS, since its flags are in memory). -l: a process
- * outside already listens to the command's system calls (WSL), so another listener is EBUSY.
+ * Each NAME=ERRNO makes a system call fail with that number, by a seccomp filter, as an older kernel (38,
+ * ENOSYS) or a container's profile (1, EPERM) would. unshare, clone and clone3 take the word userns for the
+ * number: then only calls for a new user namespace fail (clone3 as a whole with ENOSYS, since its flags are
+ * in memory). -l: a process outside already listens to the command's system calls (WSL), so another listener
+ * is EBUSY.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -23,22 +24,22 @@ static const struct {
 	const char *name;
 	unsigned int nr;
 } names[] = {
-	{ "seccomp", SYS_seccomp },
-	{ "unshare", SYS_unshare },
-	{ "clone", SYS_clone },
-	{ "clone3", SYS_clone3 },
-	{ "mount", SYS_mount },
-	{ "fsopen", SYS_fsopen },
-	{ "open_tree", SYS_open_tree },
-	{ "mount_setattr", SYS_mount_setattr },
-	{ "openat2", SYS_openat2 },
-	{ "landlock_create_ruleset", SYS_landlock_create_ruleset },
-	{ "io_uring_setup", SYS_io_uring_setup },
-	{ "pidfd_open", SYS_pidfd_open },
-	{ "pidfd_getfd", SYS_pidfd_getfd },
-	{ "process_vm_readv", SYS_process_vm_readv },
-	{ "process_vm_writev", SYS_process_vm_writev },
-	{ "close_range", SYS_close_range },
+	{"seccomp", SYS_seccomp},
+	{"unshare", SYS_unshare},
+	{"clone", SYS_clone},
+	{"clone3", SYS_clone3},
+	{"mount", SYS_mount},
+	{"fsopen", SYS_fsopen},
+	{"open_tree", SYS_open_tree},
+	{"mount_setattr", SYS_mount_setattr},
+	{"openat2", SYS_openat2},
+	{"landlock_create_ruleset", SYS_landlock_create_ruleset},
+	{"io_uring_setup", SYS_io_uring_setup},
+	{"pidfd_open", SYS_pidfd_open},
+	{"pidfd_getfd", SYS_pidfd_getfd},
+	{"process_vm_readv", SYS_process_vm_readv},
+	{"process_vm_writev", SYS_process_vm_writev},
+	{"close_range", SYS_close_range},
 };
 
 static struct sock_filter code[256];
@@ -56,7 +57,8 @@ static void refuse(unsigned int nr, unsigned int err, unsigned int flags)
 	emit((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)));
 	emit((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, (unsigned char)(flags ? 3 : 1)));
 	if (flags) {
-		emit((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args)));
+		emit((struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+						  offsetof(struct seccomp_data, args)));
 		emit((struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, flags, 0, 1));
 	}
 	emit((struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err));
@@ -64,7 +66,7 @@ static void refuse(unsigned int nr, unsigned int err, unsigned int flags)
 
 static int install(unsigned int flags)
 {
-	struct sock_fprog program = { .len = used, .filter = code };
+	struct sock_fprog program = {.len = used, .filter = code};
 
 	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }

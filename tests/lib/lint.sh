@@ -26,7 +26,7 @@ sizes() {
     awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines, split it when you next work on it" }'
 }
 
-# Lines of at most 110 columns (a tab counts 8), no blanks at the end, a newline at the end of the file.
+# Aim at 110 columns (a tab counts 8); beyond 140 is refused, as are blanks at the end of a line.
 layout() {
   local bad=0 file
   for file in $(git ls-files '*.c' '*.h'); do

@@ -36,7 +36,8 @@ static struct doctor_facts good(void)
 static void without_userns(struct doctor_facts *f, int err)
 {
 	f->userns_err = err;
-	f->map_err = f->namespaces_err = f->proc_err = f->mount_api_err = f->nested_memory_err = DOCTOR_UNTRIED;
+	f->map_err = f->namespaces_err = f->proc_err = f->mount_api_err = f->nested_memory_err =
+		DOCTOR_UNTRIED;
 }
 
 static struct doctor_report judge(const struct doctor_facts *f)
@@ -47,7 +48,8 @@ static struct doctor_report judge(const struct doctor_facts *f)
 	/* A problem is told with all of its texts, and only where something is missing. */
 	for (int c = 0; c < CHECK_COUNT; c++) {
 		const struct doctor_finding *x = &r.check[c];
-		assert_true((x->problem != DOCTOR_OK) == (x->state == STATE_MISSING || x->state == STATE_PARTIAL));
+		assert_true((x->problem != DOCTOR_OK) ==
+			    (x->state == STATE_MISSING || x->state == STATE_PARTIAL));
 		assert_true(x->problem == DOCTOR_OK || doctor_cure(x->problem)[0]);
 	}
 	assert_true(r.can_run == (r.blocker == DOCTOR_OK));
@@ -104,13 +106,13 @@ static void test_userns(void **state)
 		int seccomp;
 		enum doctor_problem problem;
 	} cases[] = {
-		{ ENOSPC, 0, DOCTOR_UNKNOWN, 0, DOCTOR_USERNS_MAX },
-		{ ENOSPC, 15000, DOCTOR_UNKNOWN, 0, DOCTOR_USERNS_MAX },
-		{ EPERM, 15000, 0, 0, DOCTOR_USERNS_CLONE },
-		{ EPERM, 15000, 1, 0, DOCTOR_USERNS_REFUSED },
-		{ EPERM, 15000, DOCTOR_UNKNOWN, 2, DOCTOR_CONTAINER_FILTER },
-		{ ENOSYS, 15000, DOCTOR_UNKNOWN, 2, DOCTOR_CONTAINER_FILTER },
-		{ EINVAL, DOCTOR_UNKNOWN, DOCTOR_UNKNOWN, 0, DOCTOR_USERNS_NONE },
+		{ENOSPC, 0, DOCTOR_UNKNOWN, 0, DOCTOR_USERNS_MAX},
+		{ENOSPC, 15000, DOCTOR_UNKNOWN, 0, DOCTOR_USERNS_MAX},
+		{EPERM, 15000, 0, 0, DOCTOR_USERNS_CLONE},
+		{EPERM, 15000, 1, 0, DOCTOR_USERNS_REFUSED},
+		{EPERM, 15000, DOCTOR_UNKNOWN, 2, DOCTOR_CONTAINER_FILTER},
+		{ENOSYS, 15000, DOCTOR_UNKNOWN, 2, DOCTOR_CONTAINER_FILTER},
+		{EINVAL, DOCTOR_UNKNOWN, DOCTOR_UNKNOWN, 0, DOCTOR_USERNS_NONE},
 	};
 
 	(void)state;
@@ -155,10 +157,13 @@ static void test_listener(void **state)
 		bool wsl;
 		enum doctor_problem problem;
 	} cases[] = {
-		{ 0, EBUSY, false, DOCTOR_LISTENER_BUSY }, { 0, EBUSY, true, DOCTOR_LISTENER_WSL },
-		{ 0, EINVAL, false, DOCTOR_NOTIFY_NONE },  { EINVAL, EINVAL, false, DOCTOR_SECCOMP_NONE },
-		{ EPERM, EPERM, false, DOCTOR_NOTIFY_REFUSED }, { 0, EPERM, false, DOCTOR_NOTIFY_REFUSED },
-		{ DOCTOR_UNTRIED, DOCTOR_UNTRIED, false, DOCTOR_NOTIFY_REFUSED },
+		{0, EBUSY, false, DOCTOR_LISTENER_BUSY},
+		{0, EBUSY, true, DOCTOR_LISTENER_WSL},
+		{0, EINVAL, false, DOCTOR_NOTIFY_NONE},
+		{EINVAL, EINVAL, false, DOCTOR_SECCOMP_NONE},
+		{EPERM, EPERM, false, DOCTOR_NOTIFY_REFUSED},
+		{0, EPERM, false, DOCTOR_NOTIFY_REFUSED},
+		{DOCTOR_UNTRIED, DOCTOR_UNTRIED, false, DOCTOR_NOTIFY_REFUSED},
 	};
 
 	(void)state;
@@ -275,7 +280,8 @@ static void test_texts(void **state)
 			assert_string_not_equal(doctor_name(q), doctor_name((enum doctor_problem)o));
 	}
 	for (int c = 0; c < CHECK_COUNT; c++)
-		assert_true(doctor_check_name((enum doctor_check)c)[0] && doctor_check_title((enum doctor_check)c)[0]);
+		assert_true(doctor_check_name((enum doctor_check)c)[0] &&
+			    doctor_check_title((enum doctor_check)c)[0]);
 }
 
 /* The probe itself: it works here, leaves no child, and changes nothing of this process. */
@@ -293,10 +299,11 @@ static void test_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),	    cmocka_unit_test(test_ubuntu),  cmocka_unit_test(test_userns),
-		cmocka_unit_test(test_container_proc), cmocka_unit_test(test_listener), cmocka_unit_test(test_yama),
-		cmocka_unit_test(test_old_kernels), cmocka_unit_test(test_cgroups), cmocka_unit_test(test_texts),
-		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_good),	    cmocka_unit_test(test_ubuntu),
+		cmocka_unit_test(test_userns),	    cmocka_unit_test(test_container_proc),
+		cmocka_unit_test(test_listener),    cmocka_unit_test(test_yama),
+		cmocka_unit_test(test_old_kernels), cmocka_unit_test(test_cgroups),
+		cmocka_unit_test(test_texts),	    cmocka_unit_test(test_probe),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

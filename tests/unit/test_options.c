@@ -12,7 +12,8 @@
 #include "util/err.h"
 
 /* Parses "gabion run WORDS..."; the words are string literals. */
-static int parse(struct run_options *o, struct options_fault *fault, enum command command, const char *const *words)
+static int parse(struct run_options *o, struct options_fault *fault, enum command command,
+		 const char *const *words)
 {
 	static char copy[32][256];
 	static char *argv[33];
@@ -30,7 +31,7 @@ static int parse(struct run_options *o, struct options_fault *fault, enum comman
 	return options_parse(command, argc, argv, o, NULL, fault);
 }
 
-#define PARSE(o, fault, ...) parse(&(o), &(fault), COMMAND_RUN, (const char *const[]){ __VA_ARGS__, NULL })
+#define PARSE(o, fault, ...) parse(&(o), &(fault), COMMAND_RUN, (const char *const[]){__VA_ARGS__, NULL})
 
 static void test_sizes(void **state)
 {
@@ -39,29 +40,29 @@ static void test_sizes(void **state)
 		int r;
 		uint64_t bytes;
 	} cases[] = {
-		{ "512m", 0, UINT64_C(512) << 20 },
-		{ "2g", 0, UINT64_C(2) << 30 },
-		{ "2G", 0, UINT64_C(2) << 30 },
-		{ "2GiB", 0, UINT64_C(2) << 30 },
-		{ "2gb", 0, UINT64_C(2) << 30 },
-		{ "1048576", 0, 1048576 },
-		{ "2097152b", 0, 2097152 },
-		{ "4096k", 0, 4194304 },
-		{ "1t", 0, UINT64_C(1) << 40 },
-		{ "10", -ERANGE, 0 },
-		{ "0", -ERANGE, 0 },
-		{ "99999999t", -ERANGE, 0 },
-		{ "99999999999999999999", -ERANGE, 0 },
-		{ "", -EINVAL, 0 },
-		{ "m", -EINVAL, 0 },
-		{ "-1m", -EINVAL, 0 },
-		{ "+1m", -EINVAL, 0 },
-		{ " 1m", -EINVAL, 0 },
-		{ "1 m", -EINVAL, 0 },
-		{ "1mm", -EINVAL, 0 },
-		{ "1bb", -EINVAL, 0 },
-		{ "1.5g", -EINVAL, 0 },
-		{ "0x100000", -EINVAL, 0 },
+		{"512m", 0, UINT64_C(512) << 20},
+		{"2g", 0, UINT64_C(2) << 30},
+		{"2G", 0, UINT64_C(2) << 30},
+		{"2GiB", 0, UINT64_C(2) << 30},
+		{"2gb", 0, UINT64_C(2) << 30},
+		{"1048576", 0, 1048576},
+		{"2097152b", 0, 2097152},
+		{"4096k", 0, 4194304},
+		{"1t", 0, UINT64_C(1) << 40},
+		{"10", -ERANGE, 0},
+		{"0", -ERANGE, 0},
+		{"99999999t", -ERANGE, 0},
+		{"99999999999999999999", -ERANGE, 0},
+		{"", -EINVAL, 0},
+		{"m", -EINVAL, 0},
+		{"-1m", -EINVAL, 0},
+		{"+1m", -EINVAL, 0},
+		{" 1m", -EINVAL, 0},
+		{"1 m", -EINVAL, 0},
+		{"1mm", -EINVAL, 0},
+		{"1bb", -EINVAL, 0},
+		{"1.5g", -EINVAL, 0},
+		{"0x100000", -EINVAL, 0},
 	};
 
 	(void)state;
@@ -80,23 +81,23 @@ static void test_durations(void **state)
 		int r;
 		uint64_t ms;
 	} cases[] = {
-		{ "30s", 0, 30000 },
-		{ "30", 0, 30000 },
-		{ "1h", 0, 3600000 },
-		{ "1h30m", 0, 5400000 },
-		{ "1d1h1m1s1ms", 0, 90061001 },
-		{ "500ms", 0, 500 },
-		{ "0s", -ERANGE, 0 },
-		{ "99999d", -ERANGE, 0 },
-		{ "30m1h", -EINVAL, 0 },
-		{ "1h1h", -EINVAL, 0 },
-		{ "1h30", -EINVAL, 0 },
-		{ "1x", -EINVAL, 0 },
-		{ "1.5h", -EINVAL, 0 },
-		{ "h", -EINVAL, 0 },
-		{ "", -EINVAL, 0 },
-		{ "-5s", -EINVAL, 0 },
-		{ "5 s", -EINVAL, 0 },
+		{"30s", 0, 30000},
+		{"30", 0, 30000},
+		{"1h", 0, 3600000},
+		{"1h30m", 0, 5400000},
+		{"1d1h1m1s1ms", 0, 90061001},
+		{"500ms", 0, 500},
+		{"0s", -ERANGE, 0},
+		{"99999d", -ERANGE, 0},
+		{"30m1h", -EINVAL, 0},
+		{"1h1h", -EINVAL, 0},
+		{"1h30", -EINVAL, 0},
+		{"1x", -EINVAL, 0},
+		{"1.5h", -EINVAL, 0},
+		{"h", -EINVAL, 0},
+		{"", -EINVAL, 0},
+		{"-5s", -EINVAL, 0},
+		{"5 s", -EINVAL, 0},
 	};
 
 	(void)state;
@@ -115,10 +116,19 @@ static void test_cpus(void **state)
 		int r;
 		double cpus;
 	} cases[] = {
-		{ "2", 0, 2 },	     { "1.5", 0, 1.5 },	     { ".5", 0, 0.5 },	    { "0.01", 0, 0.01 },
-		{ "0", -ERANGE, 0 }, { "0.001", -ERANGE, 0 }, { "1e3", -EINVAL, 0 }, { "inf", -EINVAL, 0 },
-		{ "nan", -EINVAL, 0 }, { "1.", -EINVAL, 0 },  { "1,5", -EINVAL, 0 }, { "", -EINVAL, 0 },
-		{ "99999999", -ERANGE, 0 },
+		{"2", 0, 2},
+		{"1.5", 0, 1.5},
+		{".5", 0, 0.5},
+		{"0.01", 0, 0.01},
+		{"0", -ERANGE, 0},
+		{"0.001", -ERANGE, 0},
+		{"1e3", -EINVAL, 0},
+		{"inf", -EINVAL, 0},
+		{"nan", -EINVAL, 0},
+		{"1.", -EINVAL, 0},
+		{"1,5", -EINVAL, 0},
+		{"", -EINVAL, 0},
+		{"99999999", -ERANGE, 0},
 	};
 
 	(void)state;
@@ -165,13 +175,14 @@ static void test_all_options(void **state)
 	struct options_fault fault;
 
 	(void)state;
-	assert_int_equal(PARSE(o, fault, "--profile", "agent", "--agent=none", "--workspace", "/w", "--read", "a", "--read=b",
-			       "--write", "c", "--exec", "d", "--hide", "e", "--protect", "f", "--unhide", "g",
-			       "--unprotect", "h", "--env", "A", "--env", "B=c=d", "--user", "1000:1001", "--memory"),
+	assert_int_equal(PARSE(o, fault, "--profile", "agent", "--agent=none", "--workspace", "/w", "--read",
+			       "a", "--read=b", "--write", "c", "--exec", "d", "--hide", "e", "--protect",
+			       "f", "--unhide", "g", "--unprotect", "h", "--env", "A", "--env", "B=c=d",
+			       "--user", "1000:1001", "--memory"),
 			 OPTIONS_WRONG);
-	assert_int_equal(PARSE(o, fault, "--profile", "agent", "--agent=none", "--workspace", "/w", "--read", "a", "--read=b",
-			       "--write", "c", "--exec", "d", "--hide", "e", "--protect", "f", "--unhide", "g",
-			       "--unprotect", "h", "--", "ls", "--read"),
+	assert_int_equal(PARSE(o, fault, "--profile", "agent", "--agent=none", "--workspace", "/w", "--read",
+			       "a", "--read=b", "--write", "c", "--exec", "d", "--hide", "e", "--protect",
+			       "f", "--unhide", "g", "--unprotect", "h", "--", "ls", "--read"),
 			 0);
 	assert_string_equal(o.profile, "agent");
 	assert_string_equal(o.agent, "none");
@@ -194,8 +205,9 @@ static void test_all_options(void **state)
 	run_options_clear(&o);
 	assert_int_equal(o.read.n, 0);
 
-	assert_int_equal(PARSE(o, fault, "--env", "A", "--env", "B=c=d", "--user", "1000:1001", "--memory", "2g", "--cpus", "1.5",
-			       "--pids", "100", "--timeout", "1h", "--mediate", "all", "--audit", "x.jsonl", "-q", "sh", "-c", "-q"),
+	assert_int_equal(PARSE(o, fault, "--env", "A", "--env", "B=c=d", "--user", "1000:1001", "--memory",
+			       "2g", "--cpus", "1.5", "--pids", "100", "--timeout", "1h", "--mediate", "all",
+			       "--audit", "x.jsonl", "-q", "sh", "-c", "-q"),
 			 0);
 	assert_string_equal(o.env.v[0], "A");
 	assert_string_equal(o.env.v[1], "B=c=d");
@@ -230,7 +242,7 @@ static void test_defaults(void **state)
 	assert_int_equal(o.net.n, 0);
 	run_options_clear(&o);
 	/* explain works without a command */
-	assert_int_equal(parse(&o, &fault, COMMAND_EXPLAIN, (const char *const[]){ "--json", NULL }), 0);
+	assert_int_equal(parse(&o, &fault, COMMAND_EXPLAIN, (const char *const[]){"--json", NULL}), 0);
 	assert_null(o.command[0]);
 	run_options_clear(&o);
 }
@@ -254,37 +266,37 @@ static void test_wrong(void **state)
 		const char *words[4];
 		const char *text, *hint;
 	} cases[] = {
-		{ { "-x", "true" }, "no option -x", "gabion run --help" },
-		{ { "-m", "true" }, "no option -m", "--memory" },
-		{ { "-qz", "true" }, "no option -z", "" },
-		{ { "-workspace", ".", "true" }, "no option -workspace", "--workspace" },
-		{ { "--workspce", ".", "true" }, "no option --workspce", "--workspace" },
-		{ { "--work", ".", "true" }, "no option --work", "--workspace" },
-		{ { "--json", "true" }, "no option --json", "" },
-		{ { "--qiet", "true" }, "no option --qiet", "--quiet" },
-		{ { "--quiet=1", "true" }, "--quiet takes no value", "" },
-		{ { "--read" }, "--read needs a value", "" },
-		{ { "--read=", "true" }, "--read needs a value", "" },
-		{ { "--read", "--write", "x" }, "--read needs a value", "" },
-		{ { "--read", "--", "x" }, "--read needs a value", "" },
-		{ { "-p" }, "--policy needs a value", "" },
-		{ { "--memory", "10", "true" }, "--memory '10'", "512m" },
-		{ { "--timeout", "soon", "true" }, "--timeout 'soon'", "1h30m" },
-		{ { "--cpus", "many", "true" }, "--cpus 'many'", "1.5" },
-		{ { "--pids", "0", "true" }, "--pids '0'", "from 1" },
-		{ { "--mediate", "al", "true" }, "did you mean all", "auto" },
-		{ { "--profile", "agnet", "true" }, "did you mean agent", "" },
-		{ { "--agent", "no-such-agent", "true" }, "no agent is called", "none" },
-		{ { "--user", "no-such-user", "true" }, "no user is called", "1000:1000" },
-		{ { "--env", "=x", "true" }, "names no variable", "NAME" },
-		{ { "--env", "1A=x", "true" }, "names no variable", "NAME" },
-		{ { "--net", "example.org", "true" }, "--net is not there yet: it arrives with the network", "" },
-		{ { "--unix", "/s", "true" }, "not there yet", "" },
-		{ { "--publish", "1:1", "true" }, "not there yet", "" },
-		{ { "-p", "f", "true" }, "--policy is not there yet: it arrives with the policy language", "" },
-		{ { NULL }, "no command", "gabion run -- bash" },
-		{ { "--" }, "no command", "gabion run -- bash" },
-		{ { "" }, "no command", "gabion run -- bash" },
+		{{"-x", "true"}, "no option -x", "gabion run --help"},
+		{{"-m", "true"}, "no option -m", "--memory"},
+		{{"-qz", "true"}, "no option -z", ""},
+		{{"-workspace", ".", "true"}, "no option -workspace", "--workspace"},
+		{{"--workspce", ".", "true"}, "no option --workspce", "--workspace"},
+		{{"--work", ".", "true"}, "no option --work", "--workspace"},
+		{{"--json", "true"}, "no option --json", ""},
+		{{"--qiet", "true"}, "no option --qiet", "--quiet"},
+		{{"--quiet=1", "true"}, "--quiet takes no value", ""},
+		{{"--read"}, "--read needs a value", ""},
+		{{"--read=", "true"}, "--read needs a value", ""},
+		{{"--read", "--write", "x"}, "--read needs a value", ""},
+		{{"--read", "--", "x"}, "--read needs a value", ""},
+		{{"-p"}, "--policy needs a value", ""},
+		{{"--memory", "10", "true"}, "--memory '10'", "512m"},
+		{{"--timeout", "soon", "true"}, "--timeout 'soon'", "1h30m"},
+		{{"--cpus", "many", "true"}, "--cpus 'many'", "1.5"},
+		{{"--pids", "0", "true"}, "--pids '0'", "from 1"},
+		{{"--mediate", "al", "true"}, "did you mean all", "auto"},
+		{{"--profile", "agnet", "true"}, "did you mean agent", ""},
+		{{"--agent", "no-such-agent", "true"}, "no agent is called", "none"},
+		{{"--user", "no-such-user", "true"}, "no user is called", "1000:1000"},
+		{{"--env", "=x", "true"}, "names no variable", "NAME"},
+		{{"--env", "1A=x", "true"}, "names no variable", "NAME"},
+		{{"--net", "example.org", "true"}, "--net is not there yet: it arrives with the network", ""},
+		{{"--unix", "/s", "true"}, "not there yet", ""},
+		{{"--publish", "1:1", "true"}, "not there yet", ""},
+		{{"-p", "f", "true"}, "--policy is not there yet: it arrives with the policy language", ""},
+		{{NULL}, "no command", "gabion run -- bash"},
+		{{"--"}, "no command", "gabion run -- bash"},
+		{{""}, "no command", "gabion run -- bash"},
 	};
 
 	(void)state;
@@ -292,8 +304,9 @@ static void test_wrong(void **state)
 		struct run_options o;
 		struct options_fault fault;
 		int r = parse(&o, &fault, COMMAND_RUN, cases[i].words);
-		if (r != OPTIONS_WRONG || !strstr(fault.text, cases[i].text) || !strstr(fault.hint, cases[i].hint) ||
-		    strchr(fault.text, '\n') || strchr(fault.hint, '\n'))
+		if (r != OPTIONS_WRONG || !strstr(fault.text, cases[i].text) ||
+		    !strstr(fault.hint, cases[i].hint) || strchr(fault.text, '\n') ||
+		    strchr(fault.hint, '\n'))
 			fail_msg("%s %s: %d, '%s', '%s'", cases[i].words[0] ? cases[i].words[0] : "(nothing)",
 				 cases[i].words[1] ? cases[i].words[1] : "", r, fault.text, fault.hint);
 	}
@@ -301,7 +314,7 @@ static void test_wrong(void **state)
 
 static void test_nearest(void **state)
 {
-	static const char *const words[] = { "bash", "zsh", "fish", NULL };
+	static const char *const words[] = {"bash", "zsh", "fish", NULL};
 
 	(void)state;
 	assert_string_equal(nearest_word("bsh", words), "bash");
@@ -338,10 +351,11 @@ static void test_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sizes),	 cmocka_unit_test(test_durations), cmocka_unit_test(test_cpus),
-		cmocka_unit_test(test_users),	 cmocka_unit_test(test_all_options), cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_help),	 cmocka_unit_test(test_wrong),	   cmocka_unit_test(test_nearest),
-		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_sizes),	    cmocka_unit_test(test_durations),
+		cmocka_unit_test(test_cpus),	    cmocka_unit_test(test_users),
+		cmocka_unit_test(test_all_options), cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_help),	    cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_nearest),	    cmocka_unit_test(test_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
