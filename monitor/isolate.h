@@ -5,7 +5,6 @@
 #include <stdbool.h>
 
 int isolate_init(bool nested);
-int isolate_sentry(void);
 int isolate_idle(void); /* tracer and relay while they have nothing to do: read and exit */
 
 #endif

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,7 +28,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "monitor/isolate.h"
 #include "monitor/launch.h"
 #include "sentry.h"
 #include "util/err.h"
@@ -266,7 +266,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	if ((r = send_started(e, master)) < 0)
 		stage_failed(e, r, "start");
 	int keep[] = { proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring) };
-	if (close_all_but(keep, ARRAY_LEN(keep)) < 0 || isolate_sentry() < 0)
+	if (close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(EXIT_FAILURE);
 	if (write(e->report[0], "g", 1) != 1)
 		_exit(EXIT_FAILURE);
@@ -279,7 +279,11 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				    .policy = l->policy,
 				    .plan = l->plan,
 				    .ring = l->ring };
-	_exit(sentry_run(&sc) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+	if (sentry_run(&sc) < 0)
+		_exit(EXIT_FAILURE);
+	/* No guest is left, but our end would be init's, before it has told the monitor: the monitor ends us. */
+	while (true)
+		(void)poll(NULL, 0, -1);
 }
 
 static int make_ends(struct ends *e)

@@ -21,7 +21,7 @@ struct launch {
 	const struct run_options *o;
 	struct places *places;
 	struct floor_ids *ids;
-	const struct policy_builder *rules;
+	struct policy_builder *rules;
 	const struct policy *policy;
 	const struct plan *plan;
 	struct record_ring *ring;
