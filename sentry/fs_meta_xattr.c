@@ -137,7 +137,7 @@ struct reply fs_meta_file_getattr(struct call *c)
 	unsigned int flags = (unsigned int)c->ev.args[4];
 	uint64_t size = c->ev.args[3];
 	AUTO_OBJECT struct object o = OBJECT_NULL;
-	char attr[SIZE_MAX_PAGE];
+	char attr[SIZE_MAX_PAGE], path[32];
 	struct reply reply;
 	int r;
 
@@ -149,7 +149,9 @@ struct reply fs_meta_file_getattr(struct call *c)
 		return reply_deny(EINVAL);
 	if (!ask(c, (int)c->ev.args[0], flags, &o, &reply))
 		return reply;
-	if (syscall(SYS_file_getattr, o.fd, "", attr, (size_t)size, AT_EMPTY_PATH) < 0)
+	/* With an empty path it refuses descriptors opened with O_PATH. */
+	path_of_fd(o.fd, path);
+	if (syscall(SYS_file_getattr, c->s->proc_fd, path, attr, (size_t)size, 0) < 0)
 		return fs_answer(-1);
 	r = call_write(c, c->ev.args[2], attr, (size_t)size);
 	return r == 0 ? reply_value(0) : fs_fault(r);

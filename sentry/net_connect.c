@@ -50,10 +50,10 @@ static struct reply do_socket(struct call *c, bool pair)
 	char text[64];
 	int n;
 
-	n = snprintf(text, sizeof(text), "family %d type %d protocol %d", family, type, protocol);
-	net_record(c, OP_CONNECT, text, (size_t)n);
 	if (socket_is_ordinary(family, type, protocol, pair))
 		return reply_continue(c);
+	n = snprintf(text, sizeof(text), "family %d type %d protocol %d", family, type, protocol);
+	net_record(c, OP_CONNECT, text, (size_t)n);
 	/* As the kernel answers whoever may not; a protocol refused like this makes programs take TCP. */
 	if (family == AF_PACKET || ((family == AF_INET || family == AF_INET6) && type == SOCK_RAW))
 		return call_refuse_plain(c, EPERM);

@@ -238,7 +238,7 @@ static void attributes(int dir)
 	struct timespec *ts = tail(2 * sizeof(*ts));
 	struct timeval *tv = tail(2 * sizeof(*tv));
 	struct utimbuf *ub = tail(sizeof(*ub));
-	int fd = open("f", O_RDONLY), opath = open("f", O_PATH), link = open("l", O_PATH | O_NOFOLLOW);
+	int fd = open("f", O_RDONLY), opath, link;
 
 	SHOW(SYS(truncate, "f", 3L));
 	IS("f");
@@ -265,9 +265,9 @@ static void attributes(int dir)
 	SHOW(SYS(fchmodat, 999, "in", 0640));
 	SHOW(syscall(FCHMODAT2, AT_FDCWD, "l", 0600, AT_SYMLINK_NOFOLLOW));
 	SHOW(syscall(FCHMODAT2, AT_FDCWD, "f", 0600, AT_SYMLINK_NOFOLLOW));
-	SHOW(syscall(FCHMODAT2, opath, "", 0644, AT_EMPTY_PATH));
+	SHOW(syscall(FCHMODAT2, fd, "", 0644, AT_EMPTY_PATH));
 	IS("f");
-	SHOW(syscall(FCHMODAT2, opath, "", 0644, 0));
+	SHOW(syscall(FCHMODAT2, fd, "", 0644, 0));
 	SHOW(syscall(FCHMODAT2, AT_FDCWD, "f", 0644, 1));
 	SHOW(syscall(FCHMODAT2, 999, "", 0644, AT_EMPTY_PATH));
 
@@ -276,9 +276,23 @@ static void attributes(int dir)
 	SHOW(SYS(lchown, "dangling", geteuid(), getegid()));
 	SHOW(SYS(chown, "dangling", geteuid(), getegid()));
 	SHOW(SYS(fchownat, dir, "in", geteuid(), -1, 0));
-	SHOW(SYS(fchownat, opath, "", geteuid(), -1, AT_EMPTY_PATH));
-	SHOW(SYS(fchownat, link, "", geteuid(), -1, AT_EMPTY_PATH));
-	SHOW(SYS(fchownat, opath, "", geteuid(), -1, 0));
+	SHOW(SYS(fchownat, fd, "", geteuid(), -1, AT_EMPTY_PATH));
+	SHOW(SYS(fchownat, fd, "", geteuid(), -1, 0));
+	if (with_opath) {
+		opath = open("f", O_PATH), link = open("l", O_PATH | O_NOFOLLOW);
+		SHOW(syscall(FCHMODAT2, opath, "", 0606, AT_EMPTY_PATH));
+		IS("f");
+		SHOW(SYS(chmod, "f", 0644));
+		SHOW(SYS(fchownat, opath, "", geteuid(), -1, AT_EMPTY_PATH));
+		SHOW(SYS(fchownat, link, "", geteuid(), -1, AT_EMPTY_PATH));
+		ts[0] = (struct timespec){ 500, 5 }, ts[1] = (struct timespec){ 600, 6 };
+		SHOW(SYS(utimensat, opath, NULL, ts, 0));
+		SHOW(SYS(utimensat, opath, "", ts, AT_EMPTY_PATH));
+		IS("f");
+		SHOW(SYS(utimensat, link, "", ts, AT_EMPTY_PATH));
+		IS("l");
+		close(opath), close(link);
+	}
 	SHOW(SYS(fchownat, AT_FDCWD, "f", geteuid(), -1, 1));
 	if (geteuid() != 0) {
 		SHOW(SYS(chown, "f", 0, -1));
@@ -313,11 +327,10 @@ static void attributes(int dir)
 	IS("f");
 	SHOW(SYS(utimensat, fd, NULL, ts, 0));
 	IS("f");
-	SHOW(SYS(utimensat, opath, NULL, ts, 0));
 	SHOW(SYS(utimensat, fd, NULL, ts, AT_SYMLINK_NOFOLLOW));
 	SHOW(SYS(utimensat, 999, NULL, ts, AT_SYMLINK_NOFOLLOW));
 	SHOW(SYS(utimensat, 999, NULL, ts, 0));
-	SHOW(SYS(utimensat, opath, "", ts, AT_EMPTY_PATH));
+	SHOW(SYS(utimensat, fd, "", ts, AT_EMPTY_PATH));
 	ts[0].tv_nsec = 1000000000;
 	SHOW(SYS(utimensat, AT_FDCWD, "f", ts, 0));
 	SHOW(SYS(utimensat, AT_FDCWD, "nothing", ts, 0));
@@ -330,7 +343,7 @@ static void attributes(int dir)
 	SHOW(SYS(utimensat, AT_FDCWD, "nothing", BAD, 0));
 	SHOW(SYS(utimensat, AT_FDCWD, "f", NULL, 1));
 	SHOW(SYS(utimensat, AT_FDCWD, NULL, NULL, 0));
-	close(fd), close(opath), close(link);
+	close(fd);
 }
 
 static void xattrs(void)
@@ -380,11 +393,11 @@ static void xattrs(void)
 	free(big);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int dir;
 
-	guest_begin();
+	guest_begin(argc, argv);
 	file("f", "content");
 	file("noaccess", "");
 	if (mkdir("d", 0755) < 0 || mkdir("shut", 0) < 0 || mkdir("readonly", 0755) < 0)

@@ -79,6 +79,12 @@ MAYBE_UNUSED static char *tail_open(const char *s)
 	return memcpy(tail(strlen(s)), s, strlen(s));
 }
 
+/*
+ * Where opens are emulated a descriptor is never O_PATH (docs/LIMITS.md), so what is asked of one is asked only when the
+ * program is run with the argument "opath".
+ */
+static int with_opath MAYBE_UNUSED;
+
 static char guest_dir[4096];
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -87,7 +93,8 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	(void)ftw;
 	if (type == FTW_DNR)
 		(void)chmod(path, 0700);
-	return remove(path) < 0 ? 0 : 0;
+	(void)remove(path);
+	return 0;
 }
 
 static void guest_end(void)
@@ -98,10 +105,11 @@ static void guest_end(void)
 }
 
 /* An empty directory of our own below the working directory, which it becomes; removed at exit. */
-MAYBE_UNUSED static void guest_begin(void)
+MAYBE_UNUSED static void guest_begin(int argc, char **argv)
 {
 	char cwd[3000];
 
+	with_opath = argc > 1 && strcmp(argv[1], "opath") == 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (getcwd(cwd, sizeof(cwd)) == NULL)
 		die("getcwd");
