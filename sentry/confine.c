@@ -54,6 +54,7 @@ static const int allowed[] = {
 int confine(void)
 {
 	struct sock_fprog prog;
+	long set;
 	int r;
 
 	/* Our memory and descriptors are nobody else's of the same user. */
@@ -63,10 +64,13 @@ int confine(void)
 	if (r < 0)
 		return r;
 	/* Set already where the floor could; a filter needs it or a capability. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-		    &prog) < 0)
-		r = err_now();
+	set = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (set == 0)
+		set = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			      SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog);
+	/* Positive: a thread that could not be brought along. */
+	if (set != 0)
+		r = set < 0 ? err_now() : -EBUSY;
 	filter_free(&prog);
 	return r;
 }
