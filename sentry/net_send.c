@@ -242,7 +242,12 @@ static struct reply send_run(struct call *c, bool may_block)
 			r = send_one(c, &s, &m, &reply);
 		if (r == SEND_WAIT)
 			return call_handoff(c, send_on_helper);
-		/* What went wrong after some messages is told with the next call. */
+		/*
+		 * What went wrong after some messages is told with the next call; what goes wrong where the
+		 * kernel sends, the kernel tells.
+		 */
+		if (r > 0 && c->level == LEVEL_OBSERVE)
+			break;
 		if (r != 0 && *sent > 0 && c->level != LEVEL_OBSERVE)
 			break;
 		if (r == SEND_REPLY)
