@@ -17,17 +17,24 @@ struct audit;
 /* Opens PATH for appending (0600, O_NOFOLLOW|O_CLOEXEC) with at most CAP bytes (0: default). POLICY names the rules
  * (kept, not owned; audit_policy() changes it). The ring is not owned. -errno. */
 int audit_open(const char *path, uint64_t cap, struct record_ring *ring, const struct policy *policy, struct audit **ret_a);
+/* Before the switch what the ring still holds is drained under the old policy. */
 void audit_policy(struct audit *a, const struct policy *policy);
+/* Names the run in every record from now on (for a file that several runs append to). RUN_ID is copied. */
+void audit_run(struct audit *a, const char *run_id);
 /* Descriptor for poll(2) (POLLIN) that says the ring may have content, and the delay in ms after which to drain again
  * although it is silent (-1: none): the ring is drained at most every 20 ms and costs nothing when idle. */
 int audit_fd(const struct audit *a);
 int audit_timeout(const struct audit *a);
-/* Takes everything there is, formats and writes it. Failures to write are counted, never passed on. */
+/* Takes everything there is (at most a ring's worth a call), formats and writes it. Failures to write are counted, never
+ * passed on. The caller ignores SIGPIPE where PATH may be a FIFO. */
 void audit_drain(struct audit *a);
+/* True once a ring held what no sentry of ours writes: the sentry is not to be trusted any more. */
+bool audit_broken(const struct audit *a);
 /* The summary for people: what was refused, how often, by which rule, and the option that would allow it. Nothing
  * where nothing was refused. MARKDOWN for $GITHUB_STEP_SUMMARY. */
 void audit_summary(const struct audit *a, FILE *out, bool markdown, const char *run_id);
 uint64_t audit_refused(const struct audit *a);
+/* Drains, writes a last object that counts what was left out, closes. Takes NULL, returns NULL. */
 struct audit *audit_close(struct audit *a);
 
 #endif
