@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# `make check`: unit tests, the table against the kernel's, guest programs (native, then under every floor, outputs compared), attacks, the
+# command line, real programs. Every suite speaks TAP; failures and skips are shown with their reason, the rest is counted.
+# CHECK="unit guest real attack cli" picks suites, CHECK_MODES="root user bare" floors.
+set -u
+here=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$here" || exit 1
+BUILD=$(cd "${BUILD:-build}" && pwd)
+suites=${CHECK:-unit guest real attack cli}
+
+T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-check.XXXXXX")
+chmod 755 "$T"
+trap 'chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
+mkdir "$T/bin" "$T/tests"
+cp "$BUILD/gabion" "$T/bin/"
+for d in guest attack degrade; do
+  [ -d "$BUILD/tests/$d" ] && cp -r "$BUILD/tests/$d" "$T/tests/"
+done
+GABION=$T/bin/gabion
+TESTS=$T/tests
+SRC=$here
+export T GABION TESTS SRC BUILD
+# shellcheck source=modes.sh
+. "$SRC/tests/lib/modes.sh"
+modes=${CHECK_MODES:-$(modes_available)}
+export CHECK_MODES=$modes
+
+passed=0 failed=0 skipped=0
+ok() { passed=$((passed + 1)); }
+not_ok() {
+  failed=$((failed + 1))
+  echo "not ok: $1"
+}
+skip() {
+  skipped=$((skipped + 1))
+  echo "skip: $1: $2"
+}
+
+# Counts the TAP in file $2; $1 names the suite, $3 is the exit status of the program that wrote it.
+count_tap() {
+  local name=$1 file=$2 status=$3 line seen=0 bad=0
+  while IFS= read -r line; do
+    case $line in
+      "ok "*"# skip"* | "ok "*"# SKIP"*)
+        skip "$name: ${line%%#*}" "${line##*# [sS][kK][iI][pP] }"
+        seen=1
+        ;;
+      "ok "*)
+        ok
+        seen=1
+        ;;
+      "not ok "*)
+        not_ok "$name: ${line#not ok }"
+        seen=1 bad=1
+        ;;
+      "#"*) [ "$bad" -eq 1 ] && echo "    $line" ;;
+    esac
+  done <"$file"
+  if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ] || [ "$seen" -eq 0 ]; then
+    not_ok "$name: ended with status $status"
+    tail -n 20 "$file" | sed 's/^/    /'
+  fi
+}
+
+run_unit() {
+  local t status
+  for t in "$BUILD"/tests/unit/test_*; do
+    case $t in *.d) continue ;; esac
+    CMOCKA_MESSAGE_OUTPUT=TAP timeout 120 "$t" >"$T/out" 2>"$T/err"
+    status=$?
+    cat "$T/err" >>"$T/out"
+    count_tap "unit/${t##*/}" "$T/out" "$status"
+  done
+  if out=$(sh tests/unit/table_vs_kernel.sh 2>&1); then
+    case $out in
+      skip*) skip "table against the kernel's" "${out#skip: }" ;;
+      *) ok ;;
+    esac
+  else
+    not_ok "table against the kernel's: $out"
+  fi
+}
+
+# A guest program says "not: MODE REASON" in its source where a floor cannot give it what it needs.
+guest_skip() {
+  sed -n "s/^.*not: $2 \(.*\)$/\1/p" "tests/guest/$1.c" | head -n 1
+}
+
+run_guest() {
+  local prog name mode mediate ws reason
+  for prog in "$TESTS"/guest/*; do
+    case $prog in *.d) continue ;; esac
+    name=${prog##*/}
+    for mode in $modes; do
+      ws=$(mode_workspace "$mode")
+      (cd "$ws" && in_mode "$mode" timeout 60 "$prog") >"$T/native" 2>"$T/native.err" </dev/null
+      echo "status $?" >>"$T/native"
+      rm -rf "$ws"
+      for mediate in auto all; do
+        reason=$(guest_skip "$name" "$mode")
+        [ -n "$reason" ] || reason=$(guest_skip "$name" "$mediate")
+        if [ -n "$reason" ]; then
+          skip "guest/$name ($mode, $mediate)" "$reason"
+          continue
+        fi
+        ws=$(mode_workspace "$mode")
+        (cd "$ws" && gabion_run "$mode" --mediate "$mediate" --exec "$TESTS" -- timeout 60 "$prog") >"$T/guest" 2>"$T/guest.err" </dev/null
+        echo "status $?" >>"$T/guest"
+        rm -rf "$ws"
+        if cmp -s "$T/native" "$T/guest"; then
+          ok
+        else
+          not_ok "guest/$name ($mode, $mediate): differs from native"
+          diff "$T/native" "$T/guest" | head -n 12 | sed 's/^/    /'
+          head -n 4 "$T/guest.err" | sed 's/^/    /'
+        fi
+      done
+    done
+  done
+}
+
+# A real program's script: the same output and status natively and inside, in the same place, on every floor.
+run_real() {
+  local script name mode ws status reason
+  for script in tests/real/*.sh; do
+    name=${script##*/}
+    for mode in $modes; do
+      reason=$(sed -n "s/^# not: $mode \(.*\)$/\1/p" "$script" | head -n 1)
+      if [ -n "$reason" ]; then
+        skip "real/$name ($mode)" "$reason"
+        continue
+      fi
+      ws=$(mode_workspace "$mode")
+      (cd "$ws" && in_mode "$mode" timeout 120 bash -c "$(cat "$SRC/$script")") >"$T/native" 2>"$T/native.err" </dev/null
+      status=$?
+      if [ "$status" -eq 77 ]; then
+        skip "real/$name ($mode)" "$(tail -n 1 "$T/native")"
+        rm -rf "$ws"
+        continue
+      fi
+      echo "status $status" >>"$T/native"
+      find "$ws" -mindepth 1 -delete
+      (cd "$ws" && gabion_run "$mode" -- timeout 120 bash -c "$(cat "$SRC/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
+      echo "status $?" >>"$T/guest"
+      rm -rf "$ws"
+      if cmp -s "$T/native" "$T/guest"; then
+        ok
+      else
+        not_ok "real/$name ($mode): differs from native"
+        diff "$T/native" "$T/guest" | head -n 12 | sed 's/^/    /'
+        head -n 6 "$T/guest.err" | sed 's/^/    /'
+      fi
+    done
+  done
+}
+
+run_bats() {
+  local f status
+  for f in tests/"$1"/*.bats; do
+    [ -e "$f" ] || continue
+    timeout 900 bats --tap "$f" >"$T/out" 2>&1 </dev/null
+    status=$?
+    count_tap "$1/${f##*/}" "$T/out" "$status"
+  done
+}
+
+for s in $suites; do
+  case $s in
+    unit) run_unit ;;
+    guest) run_guest ;;
+    real) run_real ;;
+    attack) run_bats attack ;;
+    cli) run_bats cli ;;
+    *) not_ok "no suite $s" ;;
+  esac
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
