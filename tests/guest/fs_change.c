@@ -20,8 +20,10 @@ static void is(int line, const char *name)
 		printf("%d:   %s: %s\n", line, name, strerrorname_np(errno));
 	else
 		printf("%d:   %s: mode %o links %ld size %ld times %ld %ld\n", line, name, st.st_mode,
-		       S_ISDIR(st.st_mode) ? -1L : (long)st.st_nlink, S_ISDIR(st.st_mode) ? -1L : (long)st.st_size,
-		       st.st_atime < 100000 ? (long)st.st_atime : -1L, st.st_mtime < 100000 ? (long)st.st_mtime : -1L);
+		       S_ISDIR(st.st_mode) ? -1L : (long)st.st_nlink,
+		       S_ISDIR(st.st_mode) ? -1L : (long)st.st_size,
+		       st.st_atime < 100000 ? (long)st.st_atime : -1L,
+		       st.st_mtime < 100000 ? (long)st.st_mtime : -1L);
 }
 
 #define IS(name) is(__LINE__, name)
@@ -136,7 +138,6 @@ static void links(int dir)
 		IS("h9");
 		close(tmp);
 	}
-	SHOW(SYS(link, "f", "/proc/x"));
 	close(fd);
 }
 
@@ -212,7 +213,6 @@ static void renames(int dir)
 	SHOW(SYS(rename, "b", ""));
 	SHOW(SYS(rename, BAD, "c"));
 	SHOW(SYS(rename, "b", BAD));
-	SHOW(SYS(rename, "b", "/proc/c"));
 	SHOW(SYS(rename, "dangling", "moved"));
 	IS("moved");
 	SHOW(SYS(rename, "moved", "dangling"));
@@ -285,7 +285,7 @@ static void attributes(int dir)
 		SHOW(SYS(chmod, "f", 0644));
 		SHOW(SYS(fchownat, opath, "", geteuid(), -1, AT_EMPTY_PATH));
 		SHOW(SYS(fchownat, link, "", geteuid(), -1, AT_EMPTY_PATH));
-		ts[0] = (struct timespec){ 500, 5 }, ts[1] = (struct timespec){ 600, 6 };
+		ts[0] = (struct timespec){500, 5}, ts[1] = (struct timespec){600, 6};
 		SHOW(SYS(utimensat, opath, NULL, ts, 0));
 		SHOW(SYS(utimensat, opath, "", ts, AT_EMPTY_PATH));
 		IS("f");
@@ -295,11 +295,7 @@ static void attributes(int dir)
 	}
 	SHOW(SYS(fchownat, AT_FDCWD, "f", geteuid(), -1, 1));
 	if (geteuid() != 0) {
-		SHOW(SYS(chown, "f", 0, -1));
-		SHOW(SYS(chown, "f", -1, 0));
-		SHOW(SYS(chmod, "/", 0777));
 		SHOW(SYS(truncate, "noaccess", 0L));
-		SHOW(SYS(utimensat, AT_FDCWD, "/", NULL, 0));
 	}
 
 	ub->actime = 1000, ub->modtime = 2000;
@@ -309,7 +305,7 @@ static void attributes(int dir)
 	IS("f");
 	SHOW(SYS(utime, "nothing", BAD));
 	SHOW(SYS(utime, "nothing", ub));
-	tv[0] = (struct timeval){ 3000, 999999 }, tv[1] = (struct timeval){ 4000, 0 };
+	tv[0] = (struct timeval){3000, 999999}, tv[1] = (struct timeval){4000, 0};
 	SHOW(SYS(utimes, "l", tv));
 	IS("f");
 	tv[0].tv_usec = 1000000;
@@ -321,7 +317,7 @@ static void attributes(int dir)
 	SHOW(SYS(futimesat, fd, NULL, tv));
 	IS("f");
 	SHOW(SYS(futimesat, AT_FDCWD, NULL, tv));
-	ts[0] = (struct timespec){ 5000, 5 }, ts[1] = (struct timespec){ 6000, 6 };
+	ts[0] = (struct timespec){5000, 5}, ts[1] = (struct timespec){6000, 6};
 	SHOW(SYS(utimensat, AT_FDCWD, "l", ts, AT_SYMLINK_NOFOLLOW));
 	IS("l");
 	IS("f");
@@ -351,7 +347,7 @@ static void xattrs(void)
 	struct {
 		uint64_t value;
 		uint32_t size, flags;
-	} args = { .value = (uintptr_t) "v3", .size = 2 };
+	} args = {.value = (uintptr_t) "v3", .size = 2};
 	char buf[64], *big = calloc(1, 70000);
 
 	if (SYS(setxattr, "f", "user.a", "v", 1L, 0) < 0) {

@@ -12,7 +12,8 @@ enum { GETXATTRAT = 464, LISTXATTRAT = 465, FILE_GETATTR = 468 };
 static void show_stat(int line, const struct stat *st)
 {
 	printf("%d:   mode %o size %ld links %lu mine %d blksize %d nsec %d\n", line, st->st_mode,
-	       S_ISDIR(st->st_mode) ? -1L : (long)st->st_size, S_ISDIR(st->st_mode) ? 0UL : (unsigned long)st->st_nlink,
+	       S_ISDIR(st->st_mode) ? -1L : (long)st->st_size,
+	       S_ISDIR(st->st_mode) ? 0UL : (unsigned long)st->st_nlink,
 	       st->st_uid == geteuid() && st->st_gid == getegid(), st->st_blksize > 0,
 	       st->st_mtim.tv_nsec >= 0 && st->st_mtim.tv_nsec < 1000000000);
 }
@@ -81,7 +82,7 @@ static void stats(int dir)
 		SHOW(SYS(newfstatat, opath, "", st, AT_EMPTY_PATH));
 		SHOW(SYS(newfstatat, link, "", st, AT_EMPTY_PATH));
 		show_stat(__LINE__, st);
-		SHOW(SYS(readlinkat, link, "", (char[99]){ 0 }, 99L));
+		SHOW(SYS(readlinkat, link, "", (char[99]){0}, 99L));
 		close(opath), close(link);
 	}
 	SHOW(SYS(newfstatat, pipes[0], "", st, AT_EMPTY_PATH));
@@ -139,8 +140,8 @@ static void accesses(int dir)
 		SHOW(SYS(access, "noread", R_OK));
 		SHOW(SYS(access, "noread", W_OK));
 		SHOW(SYS(access, "shut/in", F_OK));
-		SHOW(SYS(stat, "shut/in", (struct stat[1]){ 0 }));
-		SHOW(SYS(readlink, "shut/in", (char[9]){ 0 }, 9L));
+		SHOW(SYS(stat, "shut/in", (struct stat[1]){0}));
+		SHOW(SYS(readlink, "shut/in", (char[9]){0}, 9L));
 		SHOW(SYS(getxattr, "noread", "user.a", NULL, 0L));
 		SHOW(SYS(inotify_add_watch, inotify_init(), "noread", IN_OPEN));
 	}
@@ -195,7 +196,8 @@ static void readlinks(int dir)
 	snprintf(name, sizeof(name), "%d/task/%d", getpid(), gettid());
 	SAY("thread-self %d", n == (long)strlen(name) && memcmp(buf, name, (size_t)n) == 0);
 	n = readlink("/proc/self/cwd", buf, sizeof(buf));
-	SAY("cwd %d", getcwd(cwd, sizeof(cwd)) != NULL && n == (long)strlen(cwd) && memcmp(buf, cwd, (size_t)n) == 0);
+	SAY("cwd %d",
+	    getcwd(cwd, sizeof(cwd)) != NULL && n == (long)strlen(cwd) && memcmp(buf, cwd, (size_t)n) == 0);
 	n = readlink("/proc/self/exe", buf, sizeof(buf));
 	SAY("exe %d", n > 8 && memcmp(buf + n - 8, "/fs_meta", 8) == 0);
 	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
@@ -335,8 +337,8 @@ static void others(int dir)
 	SHOW(SYS(inotify_add_watch, in, "dl", IN_DONT_FOLLOW | IN_ONLYDIR | IN_DELETE_SELF));
 	SHOW(SYS(inotify_add_watch, in, "d", IN_MASK_CREATE | IN_CREATE));
 	file("d/new", "");
-	SHOW_OK(read(in, (char[512]){ 0 }, 512));
-	SHOW(read(in, (char[512]){ 0 }, 512));
+	SHOW_OK(read(in, (char[512]){0}, 512));
+	SHOW(read(in, (char[512]){0}, 512));
 	close(in);
 }
 
@@ -368,9 +370,9 @@ int main(int argc, char **argv)
 	/* A working directory that is gone still is one. */
 	if (mkdir("gone", 0755) < 0 || chdir("gone") < 0 || rmdir("../gone") < 0)
 		die("gone");
-	SHOW(SYS(stat, ".", (struct stat[1]){ 0 }));
-	SHOW(SYS(stat, "x", (struct stat[1]){ 0 }));
-	SHOW(SYS(stat, "..", (struct stat[1]){ 0 }));
+	SHOW(SYS(stat, ".", (struct stat[1]){0}));
+	SHOW(SYS(stat, "x", (struct stat[1]){0}));
+	SHOW(SYS(stat, "..", (struct stat[1]){0}));
 	SHOW(SYS(access, "", F_OK));
 	return chdir(guest_dir) < 0 || chmod("shut", 0700) < 0;
 }

@@ -1,13 +1,19 @@
 /*
- * Internet sockets over loopback, for a guest with a network namespace of its own (loopback only): the same natively in
- * such a namespace. Which sockets there are, connecting, binding, sending, and what cannot be reached.
+ * Internet sockets over loopback: which there are, connecting, binding, sending, and what cannot be reached.
+ * Natively the program makes itself a network namespace such as a supervised guest has (loopback only).
+ *
+ * not: bare without a network namespace Internet sockets reach nothing
  */
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <linux/capability.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "guest.h"
@@ -16,7 +22,7 @@ static struct sockaddr_in *v4(const char *host, int port)
 {
 	struct sockaddr_in *in = tail(sizeof(*in));
 
-	*in = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+	*in = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
 	inet_pton(AF_INET, host, &in->sin_addr);
 	return in;
 }
@@ -25,7 +31,7 @@ static struct sockaddr_in6 *v6(const char *host, int port)
 {
 	struct sockaddr_in6 *in6 = tail(sizeof(*in6));
 
-	*in6 = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+	*in6 = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
 	inet_pton(AF_INET6, host, &in6->sin6_addr);
 	return in6;
 }
@@ -100,7 +106,7 @@ static void tcp(int family)
 	close(c);
 	c = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	SHOW(SYS(connect, c, to, len));
-	SHOW(poll(&(struct pollfd){ .fd = c, .events = POLLOUT }, 1, 1000));
+	SHOW(poll(&(struct pollfd){.fd = c, .events = POLLOUT}, 1, 1000));
 	SHOW(SYS(connect, c, to, len));
 	SHOW(SYS(connect, c, to, len));
 	close(c);
@@ -112,7 +118,7 @@ static void tcp(int family)
 		close(c);
 		c = socket(AF_INET, SOCK_STREAM, 0);
 		SHOW(SYS(connect, c, v4("0.0.0.0", port), L4));
-		SHOW(SYS(connect, c, &(struct sockaddr){ .sa_family = AF_UNSPEC }, sizeof(struct sockaddr)));
+		SHOW(SYS(connect, c, &(struct sockaddr){.sa_family = AF_UNSPEC}, sizeof(struct sockaddr)));
 		SHOW(SYS(connect, c, v4("127.0.0.1", port), L4));
 	} else {
 		SHOW(SYS(connect, c, v6("::", port), L6));
@@ -126,8 +132,8 @@ static void tcp(int family)
 static void udp(void)
 {
 	int server = socket(AF_INET, SOCK_DGRAM, 0), c = socket(AF_INET, SOCK_DGRAM, 0), c6, port;
-	struct iovec iov = { tail_open("data"), 4 };
-	struct msghdr m = { .msg_namelen = L4, .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov = {tail_open("data"), 4};
+	struct msghdr m = {.msg_namelen = L4, .msg_iov = &iov, .msg_iovlen = 1};
 	struct sockaddr_in *un;
 	char buf[16], *big = calloc(1, 70000);
 
@@ -161,7 +167,8 @@ static void udp(void)
 /* Nothing but loopback is there. */
 static void elsewhere(void)
 {
-	int c = socket(AF_INET, SOCK_STREAM, 0), d = socket(AF_INET, SOCK_DGRAM, 0), c6 = socket(AF_INET6, SOCK_STREAM, 0);
+	int c = socket(AF_INET, SOCK_STREAM, 0), d = socket(AF_INET, SOCK_DGRAM, 0),
+	    c6 = socket(AF_INET6, SOCK_STREAM, 0);
 
 	SHOW(SYS(connect, c, v4("203.0.113.5", 443), L4));
 	SHOW(SYS(connect, d, v4("203.0.113.5", 443), L4));
@@ -169,8 +176,8 @@ static void elsewhere(void)
 	SHOW(SYS(connect, c6, v6("2001:db8::1", 443), L6));
 	SHOW(SYS(connect, c6, v6("::ffff:203.0.113.5", 443), L6));
 	SHOW(SYS(bind, c, v4("203.0.113.5", 0), L4));
-	SHOW(SYS(connect, c, &(struct sockaddr){ .sa_family = 77 }, sizeof(struct sockaddr)));
-	SHOW(SYS(sendto, d, "data", 4L, 0, &(struct sockaddr){ .sa_family = 77 }, 16L));
+	SHOW(SYS(connect, c, &(struct sockaddr){.sa_family = 77}, sizeof(struct sockaddr)));
+	SHOW(SYS(sendto, d, "data", 4L, 0, &(struct sockaddr){.sa_family = 77}, 16L));
 	close(c), close(d), close(c6);
 }
 
@@ -180,10 +187,11 @@ static void netlink(void)
 	struct {
 		struct nlmsghdr h;
 		struct rtgenmsg g;
-	} ask = { .h = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtgenmsg)), .nlmsg_type = RTM_GETLINK,
-			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		  .g = { .rtgen_family = AF_UNSPEC } };
-	struct sockaddr_nl nl = { .nl_family = AF_NETLINK };
+	} ask = {.h = {.nlmsg_len = NLMSG_LENGTH(sizeof(struct rtgenmsg)),
+		       .nlmsg_type = RTM_GETLINK,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+		 .g = {.rtgen_family = AF_UNSPEC}};
+	struct sockaddr_nl nl = {.nl_family = AF_NETLINK};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	char buf[8192];
 
@@ -194,9 +202,30 @@ static void netlink(void)
 	close(fd);
 }
 
+/* Under supervision this is refused, and not needed. */
+static void own_network(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[2] = {{0}, {0}};
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+	int fd;
+
+	if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+		return;
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
+		die("lo");
+	close(fd);
+	/* As in a guest, no capability in the new namespace. */
+	ordinary_user();
+	if (SYS(capset, &head, none) < 0)
+		die("capset");
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	own_network();
 	sockets();
 	tcp(AF_INET);
 	tcp(AF_INET6);

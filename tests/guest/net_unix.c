@@ -1,5 +1,6 @@
 /*
- * Unix sockets: connecting and binding by path, sending with addresses, descriptors in messages, waiting, SIGPIPE.
+ * Unix sockets: connecting and binding by path, sending with addresses, descriptors in messages, waiting,
+ * SIGPIPE.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -24,7 +25,7 @@ static void on_signal(int sig)
 static struct sockaddr_un *at(const char *path, socklen_t *ret_len)
 {
 	size_t len = offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1;
-	struct sockaddr_un un = { .sun_family = AF_UNIX }, *p = tail(len);
+	struct sockaddr_un un = {.sun_family = AF_UNIX}, *p = tail(len);
 
 	memcpy(un.sun_path, path, strlen(path) + 1);
 	memcpy(p, &un, len);
@@ -65,7 +66,11 @@ static void connects(void)
 	umask(022);
 	SHOW(BIND(dgram, "d/dgram"));
 	SHOW(BIND(dgram, "again"));
-	SAY("mode %o", ({ struct stat st; lstat("server", &st); st.st_mode; }));
+	SAY("mode %o", ({
+		    struct stat st;
+		    lstat("server", &st);
+		    st.st_mode;
+	    }));
 	SHOW(CONNECT(c, "server"));
 	SHOW(listen(server, 4));
 	SHOW(CONNECT(c, "nothing"));
@@ -138,7 +143,7 @@ static void addressed(void)
 	int server = sock(SOCK_DGRAM), d = sock(SOCK_DGRAM), s = sock(SOCK_STREAM), q[2];
 	socklen_t len;
 	struct sockaddr_un *un;
-	struct iovec iov[2] = { { tail_str("one"), 3 }, { tail_open("two"), 3 } };
+	struct iovec iov[2] = {{tail_str("one"), 3}, {tail_open("two"), 3}};
 	struct msghdr *m = tail(sizeof(*m));
 	struct mmsghdr *mm = tail(2 * sizeof(*mm));
 	char buf[16];
@@ -220,14 +225,14 @@ static void addressed(void)
 /* Sends the N descriptors FDS over SOCK. */
 static long send_fds(int sock_fd, const int *fds, size_t n, const char *data)
 {
-	struct iovec iov = { (void *)(uintptr_t)data, strlen(data) };
+	struct iovec iov = {(void *)(uintptr_t)data, strlen(data)};
 	size_t space = CMSG_SPACE(n * sizeof(int));
 	struct cmsghdr *cm = tail(space);
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = cm, .msg_controllen = space };
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = cm, .msg_controllen = space};
 
 	memset(cm, 0, space);
-	*cm = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET,
-				.cmsg_type = SCM_RIGHTS };
+	*cm = (struct cmsghdr){
+		.cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
 	memcpy(CMSG_DATA(cm), fds, n * sizeof(int));
 	return SYS(sendmsg, sock_fd, &m, 0);
 }
@@ -235,8 +240,9 @@ static long send_fds(int sock_fd, const int *fds, size_t n, const char *data)
 static int receive_fd(int sock_fd)
 {
 	char data[64], control[CMSG_SPACE(300 * sizeof(int))];
-	struct iovec iov = { data, sizeof(data) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct iovec iov = {data, sizeof(data)};
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
 	int fd;
 
 	if (recvmsg(sock_fd, &m, MSG_CMSG_CLOEXEC) < 0 || CMSG_FIRSTHDR(&m) == NULL)
@@ -286,18 +292,18 @@ static void *drain(void *arg)
 
 static long send_all(int fd, const char *data, size_t len, int flags)
 {
-	struct iovec iov[2] = { { (void *)(uintptr_t)data, len / 3 },
-				{ (void *)(uintptr_t)(data + len / 3), len - len / 3 } };
-	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
+	struct iovec iov[2] = {{(void *)(uintptr_t)data, len / 3},
+			       {(void *)(uintptr_t)(data + len / 3), len - len / 3}};
+	struct msghdr m = {.msg_iov = iov, .msg_iovlen = 2};
 
 	return SYS(sendmsg, fd, &m, flags);
 }
 
 static void waiting(void)
 {
-	struct itimerval soon = { .it_value = { 0, 100000 } };
-	struct timeval limit = { 0, 100000 };
-	struct sigaction sa = { .sa_handler = on_signal };
+	struct itimerval soon = {.it_value = {0, 100000}};
+	struct timeval limit = {0, 100000};
+	struct sigaction sa = {.sa_handler = on_signal};
 	int p[2], server, c, more;
 	size_t size = 3000001;
 	char *data = malloc(size);

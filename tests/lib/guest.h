@@ -1,6 +1,7 @@
 /*
- * For guest programs: one small program that prints what the kernel answers, run natively and under supervision;
- * both must print the same. So nothing is printed that differs between two runs (ids, inode numbers, times).
+ * For guest programs: one small program that prints what the kernel answers, run natively and under
+ * supervision; both must print the same. So nothing is printed that differs between two runs (ids, inode
+ * numbers, times).
  *
  *   SHOW(call)      prints the call's text, line and result or the name of its errno
  *   SYS(name, ...)  the system call itself, not libc's wrapper, which may check or replace arguments
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -25,11 +27,11 @@
 #define MAYBE_UNUSED __attribute__((unused))
 
 #define SYS(name, ...) syscall(SYS_##name, ##__VA_ARGS__)
-#define SHOW(expr) show(__LINE__, #expr, (errno = 0, (long)(expr)))
+#define SHOW(expr)     show(__LINE__, #expr, (errno = 0, (long)(expr)))
 /* A result that is only compared with 0 or -1 (a descriptor, a watch, a length that may vary). */
 #define SHOW_OK(expr) show(__LINE__, #expr, (errno = 0, (long)(expr) < 0 ? -1L : 0L))
-#define SAY(...) say(__LINE__, __VA_ARGS__)
-#define BAD ((void *)8)
+#define SAY(...)      say(__LINE__, __VA_ARGS__)
+#define BAD	      ((void *)8)
 
 MAYBE_UNUSED static long show(int line, const char *text, long r)
 {
@@ -80,8 +82,8 @@ MAYBE_UNUSED static char *tail_open(const char *s)
 }
 
 /*
- * Where opens are emulated a descriptor is never O_PATH (docs/LIMITS.md), so what is asked of one is asked only when the
- * program is run with the argument "opath".
+ * Where opens are emulated a descriptor is never O_PATH (docs/LIMITS.md), so what is asked of one is asked
+ * only when the program is run with the argument "opath".
  */
 static int with_opath MAYBE_UNUSED;
 
@@ -104,7 +106,18 @@ static void guest_end(void)
 		(void)nftw(guest_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* An empty directory of our own below the working directory, which it becomes; removed at exit. */
+/* A supervised guest is an ordinary user where root started it: natively the program becomes one itself. */
+MAYBE_UNUSED static void ordinary_user(void)
+{
+	enum { ID = 2000 };
+
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) < 0 || setresgid(ID, ID, ID) < 0 || setresuid(ID, ID, ID) < 0))
+		die("setresuid");
+}
+
+/* An empty directory of our own below the working directory, which it becomes; removed at exit, or by who
+ * started us. */
 MAYBE_UNUSED static void guest_begin(int argc, char **argv)
 {
 	char cwd[3000];
@@ -114,8 +127,10 @@ MAYBE_UNUSED static void guest_begin(int argc, char **argv)
 	if (getcwd(cwd, sizeof(cwd)) == NULL)
 		die("getcwd");
 	snprintf(guest_dir, sizeof(guest_dir), "%s/guest-XXXXXX", cwd);
-	if (mkdtemp(guest_dir) == NULL || chdir(guest_dir) < 0)
+	if (mkdtemp(guest_dir) == NULL || chdir(guest_dir) < 0 ||
+	    (geteuid() == 0 && chown(".", 2000, 2000) < 0))
 		die("mkdtemp");
+	ordinary_user();
 	atexit(guest_end);
 	umask(022);
 }
