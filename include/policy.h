@@ -4,12 +4,15 @@
  *
  * A rule has a kind, a pattern and an origin for people ("profile agent", "--hide"). Patterns are absolute
  * canonical paths of the guest's view and may hold *, ?, [...] (within a component) and ** (any number of
- * components). A pattern without glob characters names the object and everything below it; so does a glob.
+ * components). A pattern without glob characters names the object and everything below it; so does a glob
+ * (a ** at the end adds nothing). A backslash takes the next character literally.
  *
- * Precedence: of the rules of a class (allowing: read, write, exec; restricting: hide, protect) that
- * match, the longest literal prefix wins, the stricter on a tie; a restriction whose pattern holds ** wins
- * at every depth, and only an except rule that matches lifts it. Nothing matched: denied.
- * write implies read; nothing implies exec.
+ * Precedence. Of the read and write rules that match, the one with the longest literal prefix decides, on a tie
+ * the one added last. write implies read; nothing implies exec: an exec rule counts where it is at least as long as
+ * the longest write rule that matches, so what is writable executes only where that was said of it. A hide or
+ * protect rule counts where it is at least as long as that read or write rule (the stricter on a tie); with ** it
+ * counts at every depth. An except rule lifts the hide and protect rules added before it. A restriction never
+ * opens anything. Nothing matched: denied.
  */
 #ifndef GABION_POLICY_H
 #define GABION_POLICY_H
@@ -23,7 +26,7 @@ enum rule_kind {
 	RULE_NONE = 0,
 	RULE_HIDE,     /* does not exist: ENOENT for everything */
 	RULE_PROTECT,  /* readable, never changed, also before it exists: EACCES for OP_WRITE */
-	RULE_EXCEPT,   /* lifts hide and protect rules whose objects it matches */
+	RULE_EXCEPT,   /* lifts, for the objects it matches, hide and protect rules added before it */
 	RULE_READ,
 	RULE_WRITE,    /* implies read */
 	RULE_EXEC,
@@ -33,8 +36,9 @@ enum rule_kind {
 struct rule {
 	enum rule_kind kind;
 	bool floating;      /* a restriction with **: wins at every depth */
-	size_t literal_len; /* length of the pattern before the first glob character */
-	char *pattern;
+	size_t literal_len; /* length of the pattern before the first glob character; all of it: no globs, a path */
+	char *pattern;      /* normalised: no //, /. or trailing /, no backslashes where it is a path; a ** at the
+	                       end only where it makes a restriction without other globs float */
 	char *origin;       /* where it was written: "profile agent", "--protect", "FILE:LINE:COL" */
 	unsigned int id;    /* index in the policy, stable for its life: names the rule in records */
 };
@@ -55,6 +59,13 @@ int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char
 int policy_compile(const struct policy_builder *b, struct policy **ret_p);
 struct policy *policy_free(struct policy *p);
 
+/*
+ * Says that nothing of the host's lies at or below the literal path PATH: the floor makes it for this run (the private
+ * home, /tmp). Changes no verdict: the plan need not ask the floor for more where a hide rule lies in there.
+ * -EINVAL, -ENOMEM.
+ */
+int policy_builder_private(struct policy_builder *b, const char *path);
+
 /* The errno a refused write is answered with where no restriction but the lack of a write rule decided:
  * EROFS where the floor is a read-only view, EACCES else. Part of the compiled policy; default EROFS. */
 void policy_set_write_errno(struct policy_builder *b, int err);
@@ -63,10 +74,19 @@ void policy_set_write_errno(struct policy_builder *b, int err);
 struct verdict policy_path(const struct policy *p, enum op op, const char *path, size_t len);
 
 /*
- * Decides whether the directory PATH may be renamed or removed as a whole: a write to it, and no restriction
- * that could match something below it may be carried away (mv .git x). Where IS_DIR is false like OP_WRITE.
+ * Decides whether the directory PATH may be moved away, or another moved there: a write to it, and no restriction
+ * that could match something below it may be carried away (mv .git x) or planted (mv x .git). To be asked of both
+ * names of a rename. Where IS_DIR is false like OP_WRITE. rmdir asks OP_WRITE only: an empty directory carries
+ * nothing. symlink() asks this with IS_DIR for the new name: a link named .git plants like a directory does.
  */
 struct verdict policy_path_move(const struct policy *p, const char *path, size_t len, bool is_dir);
+
+/*
+ * Decides a rename as a whole: policy_path_move() of both names, and no directory may cross the edge of a place
+ * within which a ** rule counts (hide /ws/X/.env with X = **, mv /ws/a /tmp/a). Asked with both where IS_DIR is true of either.
+ */
+struct verdict policy_path_rename(const struct policy *p, const char *from, size_t from_len, const char *to,
+				  size_t to_len, bool is_dir);
 
 /* Facts the plan needs. */
 bool policy_has_floating(const struct policy *p, enum rule_kind kind);
