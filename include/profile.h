@@ -9,10 +9,10 @@
 
 /* What a profile's patterns may refer to. All absolute and canonical. */
 struct profile_env {
-	const char *home;      /* ~ in patterns: the guest's home */
+	const char *home;      /* ~ in patterns: the guest's home, private to gabion's runs; NULL: rules with ~ are left out */
 	const char *const *workspaces; /* ${workspace}: NULL-terminated */
-	const char *scratch;   /* private executable scratch directory (TMPDIR) */
-	bool view;             /* a mount view exists: /tmp, /run, /dev/shm and ~ are private */
+	const char *scratch;   /* private scratch directory (TMPDIR), executable but in strict; NULL: none */
+	bool view;             /* a mount view exists: /tmp, /run, /dev/shm and /proc are private */
 };
 
 /* Adds PROFILE's rules to B with origin "profile NAME". -ENOENT: no such profile. */
