@@ -1,0 +1,420 @@
+/*
+ * The plan: an allow list of (floor facts, key) under which the kernel alone enforces every rule of the key, and the
+ * conditions on the policy that break the pair. What no row permits is emulated, or denied where nothing can
+ * perform it. Pure: the same policy, facts and wishes always give the same plan.
+ *
+ * Why the conditions are what they are:
+ *  - A view is the whole system, read-only, with masks and writable places: it holds read rules only where they start with /.
+ *    It holds paths that exist when it is made. It cannot hold a glob for names to come, nor a mask or a read-only
+ *    place inside something writable: no mounts are made there (rm -rf, rename and atomic replace must work), and the
+ *    name could be created, moved or linked. Inside a place private to the run a hide rule needs no mask: nothing of
+ *    the host's is there. A path outside the guest's reach that the host creates under a hidden name during the run
+ *    is the host's affair.
+ *  - Landlock can only allow, by hierarchy: a restriction below something allowed is held at most for what exists at start
+ *    (the floor allows the rest entry by entry), which is enough for exec, not for hide. It does not speak of
+ *    metadata, chdir, Unix sockets or O_PATH, and before ABI 3 not of truncation, which no fact here tells.
+ *  - Names of Unix sockets under a read-only mount are reachable, so connect and send are never native for now.
+ *  - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is denied, and the run with it:
+ *    the caller has to say so before it starts.
+ */
+#include "plan.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "policy/compiled.h"
+#include "util/err.h"
+
+/* What of a policy the floor may be unable to hold. */
+enum cond {
+	COND_HIDE_GLOB = 1 << 0,      /* a hide rule with globs or ** */
+	COND_HIDE_INSIDE = 1 << 1,    /* a hide rule inside a writable place that is not private */
+	COND_ALLOW_GLOB = 1 << 2,     /* a read or write rule with globs */
+	COND_PROTECT_INSIDE = 1 << 3, /* a protect rule inside a writable place */
+	COND_READ_INSIDE = 1 << 4,    /* a read rule inside a writable place that is not private */
+	COND_EXEC_GLOB = 1 << 5,      /* an exec rule with globs */
+	COND_NOT_ALL_EXEC = 1 << 6,   /* not everything that is not writable may be executed */
+	COND_NOEXEC_GLOB = 1 << 7,    /* a write rule with globs, without exec, where an exec rule covers it */
+	COND_HIDE_BELOW = 1 << 8,     /* a hide rule below something allowed */
+	COND_NOT_ALL_READ = 1 << 9,   /* not everything may be read */
+};
+
+#define VIEW_HIDES (COND_HIDE_GLOB | COND_HIDE_INSIDE)
+#define VIEW_READS (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
+#define VIEW_WRITES (VIEW_READS | COND_PROTECT_INSIDE | COND_READ_INSIDE)
+#define EXEC_GLOBS (COND_EXEC_GLOB | COND_NOEXEC_GLOB)
+
+enum { WISH_ANY = 0, WISH_RECORD, WISH_NO_RECORD };
+
+struct row {
+	enum plan_key key;
+	uint32_t facts;    /* all of them */
+	unsigned int none; /* enum cond: none of them */
+	int wish;
+	enum level level;
+	const char *why;
+};
+
+/* The first row that fits counts. */
+static const struct row rows[] = {
+	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_RECORD, LEVEL_OBSERVE,
+	  "the mount view holds every read and hide rule; looked at for the record" },
+	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
+	{ PLAN_READ, FLOOR_LANDLOCK_FS, COND_HIDE_GLOB | COND_HIDE_BELOW | COND_ALLOW_GLOB | COND_NOT_ALL_READ, WISH_ANY,
+	  LEVEL_OBSERVE, "everything may be read" },
+
+	{ PLAN_WRITE, FLOOR_VIEW, VIEW_WRITES, WISH_RECORD, LEVEL_OBSERVE,
+	  "the mount view holds every write rule; looked at for the record" },
+	{ PLAN_WRITE, FLOOR_VIEW, VIEW_WRITES, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every write rule" },
+
+	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
+	{ PLAN_CHANGE, FLOOR_VIEW, VIEW_WRITES, WISH_ANY, LEVEL_NATIVE, "the mount view holds every write rule" },
+
+	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
+	{ PLAN_LIST, 0, 0, WISH_ANY, LEVEL_NATIVE,
+	  "not enforceable yet: the names of hidden entries can be listed in a directory that may be read" },
+
+	{ PLAN_CHDIR, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
+	{ PLAN_CHDIR, 0, 0, WISH_ANY, LEVEL_NATIVE,
+	  "not enforceable yet: whether a directory exists can be probed; what is done from there is judged" },
+
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC, WISH_ANY,
+	  LEVEL_OBSERVE, "noexec mounts hold every exec rule" },
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC, WISH_ANY, LEVEL_OBSERVE,
+	  "noexec mounts hold every exec rule; a hidden file could be executed, not read, if its path is swapped in time" },
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_LANDLOCK_FS, EXEC_GLOBS, WISH_ANY, LEVEL_OBSERVE,
+	  "noexec mounts and Landlock hold every exec rule" },
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, EXEC_GLOBS, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
+	  "Landlock holds every exec rule for execve; mapping a file executable is not held" },
+
+	{ PLAN_WATCH, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
+
+	{ PLAN_SOCKET, FLOOR_NETNS, 0, WISH_ANY, LEVEL_OBSERVE,
+	  "families and types are plain numbers; a network namespace of its own holds the rest" },
+	{ PLAN_SOCKET, 0, 0, WISH_ANY, LEVEL_OBSERVE, "families and types are plain numbers" },
+
+	{ PLAN_BIND, FLOOR_VIEW | FLOOR_NETNS, VIEW_WRITES, WISH_ANY, LEVEL_NATIVE,
+	  "the mount view and the network namespace hold every name that can be bound" },
+
+	{ PLAN_SIGNAL, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
+	{ PLAN_SIGNAL, FLOOR_LANDLOCK_SCOPE, 0, WISH_ANY, LEVEL_NATIVE, "Landlock keeps signals inside the tree" },
+	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
+};
+
+/* Where no row fits. */
+static const struct {
+	enum level level;
+	const char *why;
+} otherwise[PLAN_COUNT] = {
+	[PLAN_READ] = { LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules" },
+	[PLAN_WRITE] = { LEVEL_EMULATE, "no proven part of the floor holds these write and protect rules" },
+	[PLAN_META] = { LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules for metadata" },
+	[PLAN_CHANGE] = { LEVEL_EMULATE, "no proven part of the floor holds these write and protect rules for names and metadata" },
+	[PLAN_LIST] = { LEVEL_DENY, "" },
+	[PLAN_CHDIR] = { LEVEL_DENY, "" },
+	[PLAN_EXEC] = { LEVEL_DENY, "no part of the floor holds these exec rules, and exec cannot be emulated" },
+	[PLAN_WATCH] = { LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules for watches" },
+	[PLAN_SOCKET] = { LEVEL_DENY, "" },
+	[PLAN_CONNECT] = { LEVEL_EMULATE, "Unix sockets under read-only mounts are reachable: the address is judged" },
+	[PLAN_BIND] = { LEVEL_EMULATE, "no proven part of the floor holds these rules for names of sockets" },
+	[PLAN_SEND] = { LEVEL_EMULATE, "an address may ride along: it is judged" },
+	[PLAN_SIGNAL] = { LEVEL_EMULATE, "processes outside the tree can be named: the target is judged" },
+	[PLAN_PROCESS] = { LEVEL_EMULATE, "processes outside the tree can be named: the target is judged" },
+};
+
+/* What a reader of the plan should know rather than that no row fitted: the condition that broke the pair. */
+static const struct {
+	enum cond cond;
+	uint32_t keys;
+	const char *why;
+} broken[] = {
+#define KEY(k) (1U << (k))
+#define PATH_KEYS (KEY(PLAN_READ) | KEY(PLAN_META) | KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_WATCH) | KEY(PLAN_BIND))
+#define WRITE_KEYS (KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_BIND))
+	{ COND_PROTECT_INSIDE, WRITE_KEYS, "a protect rule lies inside a writable place: no mount can hold it" },
+	{ COND_HIDE_GLOB, PATH_KEYS, "a hide rule has globs: names that do not exist yet cannot be masked" },
+	{ COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place: no mount can hold it" },
+	{ COND_ALLOW_GLOB, PATH_KEYS, "a read or write rule has globs: names that do not exist yet cannot be mounted" },
+	{ COND_NOT_ALL_READ, PATH_KEYS, "the mount view shows more of the system than the read rules name" },
+	{ COND_READ_INSIDE, WRITE_KEYS, "a read rule lies inside a writable place: no mount can hold it" },
+	{ COND_EXEC_GLOB, KEY(PLAN_EXEC), "an exec rule has globs, and exec cannot be emulated" },
+	{ COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
+	  "a write rule with globs names what must not be executed: no mount can hold that, and exec cannot be emulated" },
+	{ COND_NOT_ALL_EXEC, KEY(PLAN_EXEC),
+	  "not everything read-only may be executed: mounts alone do not hold that, and exec cannot be emulated" },
+};
+
+/* The longest literal rule of KIND at or above S; its weight, 0 where there is none. */
+static uint32_t longest(const struct policy *p, enum rule_kind kind, const char *s)
+{
+	uint32_t best = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		if (p->rules[i].kind == kind && p->literal[i] && p->weight[i] > best && path_covers(p->rules[i].pattern, p->weight[i], s))
+			best = p->weight[i];
+	return best;
+}
+
+/* Whether S lies in a place private to the run, and no longer rule (of weight SHOWN) shows the host in there again. */
+static bool is_private(const struct policy *p, const char *s, uint32_t shown)
+{
+	for (size_t i = 0; p->private[i]; i++)
+		if (path_covers(p->private[i], strlen(p->private[i]), s) && strlen(p->private[i]) >= shown)
+			return true;
+	return false;
+}
+
+/* Whether a glob restriction can match inside a place that may be written. */
+static bool glob_meets_write(const struct policy *p, const struct rule *r)
+{
+	size_t n = r->literal_len;
+
+	while (n > 1 && r->pattern[n - 1] != '/')
+		n--;
+	for (size_t i = 0; i < p->n; i++) {
+		const char *w = p->rules[i].pattern;
+		size_t len = p->rules[i].literal_len;
+
+		if (p->rules[i].kind != RULE_WRITE)
+			continue;
+		if (strncmp(w, r->pattern, len < n ? len : n - 1) == 0)
+			return true;
+	}
+	return false;
+}
+
+static unsigned int hide_conds(const struct policy *p, size_t i)
+{
+	const struct rule *r = &p->rules[i];
+	uint32_t write, allow;
+	unsigned int c = 0;
+
+	if (!p->literal[i] || r->floating)
+		return COND_HIDE_GLOB | COND_HIDE_BELOW;
+	write = longest(p, RULE_WRITE, r->pattern);
+	allow = longest(p, RULE_READ, r->pattern);
+	if (write || allow)
+		c |= COND_HIDE_BELOW;
+	if (write && !is_private(p, r->pattern, write > allow ? write : allow))
+		c |= COND_HIDE_INSIDE;
+	return c;
+}
+
+static unsigned int allow_conds(const struct policy *p, size_t i)
+{
+	const struct rule *r = &p->rules[i];
+	uint32_t write;
+	unsigned int c = 0;
+
+	if (!p->literal[i]) {
+		c |= COND_ALLOW_GLOB;
+		for (size_t k = 0; r->kind == RULE_WRITE && k < p->n; k++)
+			if (p->rules[k].kind == RULE_EXEC && p->weight[k] < p->weight[i])
+				c |= COND_NOEXEC_GLOB;
+		return c;
+	}
+	if (r->kind == RULE_READ) {
+		write = longest(p, RULE_WRITE, r->pattern);
+		if (write && !is_private(p, r->pattern, write))
+			c |= COND_READ_INSIDE;
+	}
+	return c;
+}
+
+static unsigned int conds(const struct policy *p)
+{
+	unsigned int c = 0;
+
+	if (!longest(p, RULE_READ, "/") && !longest(p, RULE_WRITE, "/"))
+		c |= COND_NOT_ALL_READ;
+	if (!longest(p, RULE_EXEC, "/"))
+		c |= COND_NOT_ALL_EXEC;
+	for (size_t i = 0; i < p->n; i++) {
+		const struct rule *r = &p->rules[i];
+
+		if (p->lifted[i])
+			continue;
+		switch (r->kind) {
+		case RULE_HIDE:
+			c |= hide_conds(p, i);
+			break;
+		case RULE_PROTECT:
+			if (p->literal[i] && !r->floating ? longest(p, RULE_WRITE, r->pattern) != 0 :
+							    glob_meets_write(p, r))
+				c |= COND_PROTECT_INSIDE;
+			break;
+		case RULE_READ:
+		case RULE_WRITE:
+			c |= allow_conds(p, i);
+			break;
+		case RULE_EXEC:
+			if (!p->literal[i])
+				c |= COND_EXEC_GLOB;
+			break;
+		case RULE_NONE:
+		case RULE_EXCEPT:
+		case RULE_KIND_COUNT:
+			break;
+		}
+	}
+	return c;
+}
+
+static bool fits(const struct row *r, uint32_t floor, unsigned int c, const struct plan_wish *wish)
+{
+	if ((r->facts & floor) != r->facts || (r->none & c))
+		return false;
+	return r->wish == WISH_ANY || (r->wish == WISH_RECORD) == wish->record_reads;
+}
+
+/* --mediate all: these can be performed by the sentry. */
+static bool can_emulate(enum plan_key k)
+{
+	switch (k) {
+	case PLAN_READ:
+	case PLAN_WRITE:
+	case PLAN_META:
+	case PLAN_CHANGE:
+	case PLAN_CONNECT:
+	case PLAN_BIND:
+	case PLAN_SEND:
+		return true;
+	case PLAN_LIST:
+	case PLAN_CHDIR:
+	case PLAN_EXEC:
+	case PLAN_WATCH:
+	case PLAN_SOCKET:
+	case PLAN_SIGNAL:
+	case PLAN_PROCESS:
+	case PLAN_COUNT:
+		break;
+	}
+	return false;
+}
+
+static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct plan_wish *wish, struct plan *plan)
+{
+	if (wish->mediate_all && can_emulate(k)) {
+		plan->level[k] = LEVEL_EMULATE;
+		plan->why[k] = "--mediate all";
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].key == k && fits(&rows[i], floor, c, wish)) {
+			plan->level[k] = rows[i].level;
+			plan->why[k] = rows[i].why;
+			return;
+		}
+	plan->level[k] = otherwise[k].level;
+	plan->why[k] = otherwise[k].why;
+	for (size_t i = 0; i < ARRAY_LEN(broken); i++)
+		if ((broken[i].keys & KEY(k)) && (broken[i].cond & c) && (floor & (FLOOR_VIEW | FLOOR_VIEW_NOEXEC))) {
+			plan->why[k] = broken[i].why;
+			return;
+		}
+}
+
+void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *wish, struct plan *ret_plan)
+{
+	struct plan plan = { .floor = floor };
+	unsigned int c = conds(p);
+
+	for (int k = 0; k < PLAN_COUNT; k++)
+		decide((enum plan_key)k, floor, c, wish, &plan);
+	*ret_plan = plan;
+}
+
+enum plan_key plan_key_of(const struct sys_row *row)
+{
+	switch (row->family) {
+	case FAM_OPEN:
+		return PLAN_WRITE;
+	case FAM_META:
+		return PLAN_META;
+	case FAM_CHANGE:
+		return PLAN_CHANGE;
+	case FAM_LIST:
+		return PLAN_LIST;
+	case FAM_CHDIR:
+		return PLAN_CHDIR;
+	case FAM_EXEC:
+		return PLAN_EXEC;
+	case FAM_WATCH:
+		return PLAN_WATCH;
+	case FAM_SOCKET:
+		return PLAN_SOCKET;
+	case FAM_CONNECT:
+		return PLAN_CONNECT;
+	case FAM_BIND:
+		return PLAN_BIND;
+	case FAM_SEND:
+		return PLAN_SEND;
+	case FAM_SIGNAL:
+		return PLAN_SIGNAL;
+	case FAM_PROCESS:
+		return PLAN_PROCESS;
+	case FAM_NONE:
+	case FAM_RING:
+	case FAM_DENIED:
+	case FAM_COUNT:
+		break;
+	}
+	return PLAN_COUNT;
+}
+
+const char *plan_key_name(enum plan_key k)
+{
+	static const char *const names[PLAN_COUNT] = {
+		[PLAN_READ] = "read",	  [PLAN_WRITE] = "write",   [PLAN_META] = "meta",
+		[PLAN_CHANGE] = "change", [PLAN_LIST] = "list",	    [PLAN_CHDIR] = "chdir",
+		[PLAN_EXEC] = "exec",	  [PLAN_WATCH] = "watch",   [PLAN_SOCKET] = "socket",
+		[PLAN_CONNECT] = "connect", [PLAN_BIND] = "bind",   [PLAN_SEND] = "send",
+		[PLAN_SIGNAL] = "signal", [PLAN_PROCESS] = "process",
+	};
+
+	return (unsigned int)k < PLAN_COUNT ? names[k] : "none";
+}
+
+const char *plan_level_name(enum level l)
+{
+	switch (l) {
+	case LEVEL_DENY:
+		return "deny";
+	case LEVEL_EMULATE:
+		return "emulate";
+	case LEVEL_OBSERVE:
+		return "observe";
+	case LEVEL_NATIVE:
+		return "native";
+	}
+	return "deny";
+}
+
+const char *plan_fact_name(enum floor_fact f)
+{
+	switch (f) {
+	case FLOOR_VIEW:
+		return "view";
+	case FLOOR_VIEW_NOEXEC:
+		return "view-noexec";
+	case FLOOR_LANDLOCK_FS:
+		return "landlock-fs";
+	case FLOOR_LANDLOCK_TCP:
+		return "landlock-tcp";
+	case FLOOR_LANDLOCK_SCOPE:
+		return "landlock-scope";
+	case FLOOR_PIDNS:
+		return "pid-namespace";
+	case FLOOR_NETNS:
+		return "network-namespace";
+	case FLOOR_IPCNS:
+		return "ipc-namespace";
+	case FLOOR_USERNS:
+		return "user-namespace";
+	case FLOOR_NNP:
+		return "no-new-privs";
+	case FLOOR_CGROUP_KILL:
+		return "cgroup-kill";
+	}
+	return "none";
+}

@@ -1,0 +1,241 @@
+/* The plan as tables: facts, rules and wishes in, levels out; and what must never come out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "plan.h"
+#include "profile.h"
+#include "util/err.h"
+
+#define VIEW (FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS | FLOOR_USERNS)
+#define BARE (FLOOR_LANDLOCK_FS | FLOOR_NNP)
+
+/* Rules as "KIND PATTERN"; "private PATH" says what the floor made. */
+static struct policy *make(const char *const *lines)
+{
+	struct policy_builder *b;
+	struct policy *p;
+
+	assert_int_equal(policy_builder_new(&b), 0);
+	for (; *lines; lines++) {
+		const char *space = strchr(*lines, ' ');
+		enum rule_kind kind = RULE_NONE;
+
+		if (strncmp(*lines, "private", 7) == 0) {
+			assert_int_equal(policy_builder_private(b, space + 1), 0);
+			continue;
+		}
+		for (int k = 1; k < RULE_KIND_COUNT; k++)
+			if (strncmp(rule_kind_name((enum rule_kind)k), *lines, (size_t)(space - *lines)) == 0)
+				kind = (enum rule_kind)k;
+		assert_int_equal(policy_builder_add(b, kind, space + 1, *lines), 0);
+	}
+	assert_int_equal(policy_compile(b, &p), 0);
+	policy_builder_free(b);
+	return p;
+}
+
+enum { D = LEVEL_DENY, E = LEVEL_EMULATE, O = LEVEL_OBSERVE, N = LEVEL_NATIVE };
+
+static void test_table(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *rules[8];
+		uint32_t floor;
+		bool all, silent;
+		/*                    rd wr me ch li cd ex wa so co bi se si pr */
+		int level[PLAN_COUNT];
+	} t[] = {
+		{ "a view holds plain rules", { "read /", "exec /", "write /w" }, VIEW, false, false,
+		  { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "nothing to record", { "read /", "exec /", "write /w" }, VIEW, false, true,
+		  { N, N, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "mediate all", { "read /", "exec /", "write /w" }, VIEW, true, false,
+		  { E, E, E, E, N, N, O, N, O, E, E, E, N, N } },
+		{ "a mask outside", { "read /", "exec /", "write /w", "hide /s" }, VIEW, false, false,
+		  { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "a hidden place inside", { "read /", "exec /", "write /w", "hide /w/s" }, VIEW, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "a hidden place inside a private one", { "read /", "exec /", "write /h", "private /h", "hide /h/s" }, VIEW, false,
+		  false, { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "a workspace in the private place", { "read /", "exec /", "write /h", "private /h", "write /h/w", "hide /h/w/s" },
+		  VIEW, false, false, { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "shown in the private place", { "read /", "exec /", "write /h", "private /h", "read /h/t", "hide /h/t/s" }, VIEW,
+		  false, false, { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "a hide glob", { "read /", "exec /", "write /w", "hide /**/.env" }, VIEW, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "a floating hide of a path", { "read /", "exec /", "hide /s/**", "read /s/p" }, VIEW, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "a lifted hide glob", { "read /", "exec /", "hide /**/.env", "except /**/.env" }, VIEW, false, false,
+		  { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "floating protect", { "read /", "exec /", "write /w", "protect /**/.git/hooks/**" }, VIEW, false, false,
+		  { O, E, N, E, N, N, O, N, O, E, E, E, N, N } },
+		{ "floating protect, nothing writable", { "read /", "exec /", "protect /**/.git/hooks/**" }, VIEW, false, false,
+		  { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "protect inside", { "read /", "exec /", "write /w", "protect /w/p" }, VIEW, false, false,
+		  { O, E, N, E, N, N, O, N, O, E, E, E, N, N } },
+		{ "protect elsewhere", { "read /", "exec /", "write /w", "protect /p" }, VIEW, false, false,
+		  { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "floating protect of a path above", { "read /", "exec /", "protect /p/**", "write /p/w" }, VIEW, false, false,
+		  { O, E, N, E, N, N, O, N, O, E, E, E, N, N } },
+		{ "read inside", { "read /", "exec /", "write /w", "read /w/ro" }, VIEW, false, false,
+		  { O, E, N, E, N, N, O, N, O, E, E, E, N, N } },
+		{ "read glob", { "read /", "exec /", "read /d/*.txt" }, VIEW, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "not all readable", { "read /usr", "exec /", "write /w" }, VIEW, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "not all executable", { "read /", "exec /usr", "write /w" }, VIEW, false, false,
+		  { O, O, N, N, N, N, D, N, O, E, N, E, N, N } },
+		{ "not all executable, with Landlock", { "read /", "exec /usr", "write /w" }, VIEW | FLOOR_LANDLOCK_FS, false, false,
+		  { O, O, N, N, N, N, O, N, O, E, N, E, N, N } },
+		{ "exec glob", { "read /", "exec /", "exec /w/*.sh" }, VIEW | FLOOR_LANDLOCK_FS, false, false,
+		  { O, O, N, N, N, N, D, N, O, E, N, E, N, N } },
+		{ "a view without noexec", { "read /", "exec /", "write /w" }, FLOOR_VIEW, false, false,
+		  { O, O, N, N, N, N, D, N, O, E, E, E, E, E } },
+		{ "Landlock alone", { "read /", "exec /", "write /w", "exec /w" }, BARE, false, false,
+		  { O, E, E, E, N, N, O, E, O, E, E, E, E, E } },
+		{ "Landlock and a hidden place", { "read /", "exec /", "hide /s" }, BARE, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, E, E } },
+		{ "Landlock and O_PATH", { "read /usr", "exec /usr" }, BARE, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, E, E } },
+		{ "a write glob that must not execute", { "read /", "exec /", "write /d/*.x" }, VIEW | FLOOR_LANDLOCK_FS, false, false,
+		  { E, E, E, E, N, N, D, E, O, E, E, E, N, N } },
+		{ "a write glob that may", { "read /", "exec /", "write /*.x", "exec /usr" }, VIEW, false, false,
+		  { E, E, E, E, N, N, O, E, O, E, E, E, N, N } },
+		{ "Landlock and noexec below exec", { "read /", "exec /", "write /w" }, BARE, false, false,
+		  { O, E, E, E, N, N, O, E, O, E, E, E, E, E } },
+		{ "scoped signals", { "read /" }, FLOOR_LANDLOCK_SCOPE, false, false,
+		  { E, E, E, E, N, N, D, E, O, E, E, E, N, E } },
+		{ "no floor", { "read /", "exec /" }, 0, false, false, { E, E, E, E, N, N, D, E, O, E, E, E, E, E } },
+		{ "no rules", { NULL }, VIEW, false, false, { E, E, E, E, N, N, D, E, O, E, E, E, N, N } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct plan_wish wish = { .mediate_all = t[i].all, .record_reads = !t[i].silent };
+		struct policy *p = make(t[i].rules);
+		struct plan plan;
+
+		plan_make(p, t[i].floor, &wish, &plan);
+		assert_int_equal(plan.floor, t[i].floor);
+		for (int k = 0; k < PLAN_COUNT; k++) {
+			assert_non_null(plan.why[k]);
+			assert_true(plan.why[k][0] != '\0');
+			if ((int)plan.level[k] != t[i].level[k])
+				fail_msg("%s: %s is %s (%s)", t[i].name, plan_key_name((enum plan_key)k),
+					 plan_level_name(plan.level[k]), plan.why[k]);
+		}
+		policy_free(p);
+	}
+}
+
+/* What the built-in profiles come to on the floors there are. */
+static void test_profiles(void **state)
+{
+	static const char *const ws[] = { "/home/u/ws", NULL };
+	static const struct {
+		const char *profile;
+		bool view;
+		int read, write, meta, exec;
+	} t[] = {
+		{ "agent", true, O, E, N, O },	{ "agent", false, E, E, E, O }, { "dev", true, E, E, E, O },
+		{ "strict", true, E, E, E, O }, { "runner", true, O, E, N, O },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct profile_env env = { .home = t[i].view ? "/home/u" : "/state/home",
+					   .workspaces = ws,
+					   .scratch = "/scratch",
+					   .view = t[i].view };
+		struct plan_wish wish = { .record_reads = true };
+		struct policy_builder *b;
+		struct policy *p;
+		struct plan plan;
+
+		assert_int_equal(policy_builder_new(&b), 0);
+		assert_int_equal(profile_add(b, t[i].profile, &env), 0);
+		assert_int_equal(policy_compile(b, &p), 0);
+		plan_make(p, t[i].view ? VIEW : BARE, &wish, &plan);
+		if ((int)plan.level[PLAN_READ] != t[i].read || (int)plan.level[PLAN_WRITE] != t[i].write ||
+		    (int)plan.level[PLAN_META] != t[i].meta || (int)plan.level[PLAN_EXEC] != t[i].exec)
+			fail_msg("%s %s: read %s (%s), write %s (%s), meta %s (%s), exec %s (%s)", t[i].profile,
+				 t[i].view ? "view" : "bare", plan_level_name(plan.level[PLAN_READ]), plan.why[PLAN_READ],
+				 plan_level_name(plan.level[PLAN_WRITE]), plan.why[PLAN_WRITE],
+				 plan_level_name(plan.level[PLAN_META]), plan.why[PLAN_META],
+				 plan_level_name(plan.level[PLAN_EXEC]), plan.why[PLAN_EXEC]);
+		policy_free(p);
+		policy_builder_free(b);
+	}
+}
+
+/* More floor never makes a key weaker than less floor did, and mediate_all never weaker than without. */
+static void test_monotonic(void **state)
+{
+	static const char *const rules[] = { "read /", "exec /", "write /w", "protect /w/p", NULL };
+	struct policy *p = make(rules);
+	struct plan_wish wish = { .record_reads = true }, all = { .record_reads = true, .mediate_all = true };
+
+	(void)state;
+	for (uint32_t floor = 0; floor < 1 << 11; floor++) {
+		struct plan a, b;
+
+		plan_make(p, floor, &wish, &a);
+		plan_make(p, floor, &all, &b);
+		for (int k = 0; k < PLAN_COUNT; k++)
+			assert_true(b.level[k] <= a.level[k]);
+		for (int bit = 0; bit < 11; bit++) {
+			if (floor & (1U << bit))
+				continue;
+			plan_make(p, floor | (1U << bit), &wish, &b);
+			for (int k = 0; k < PLAN_COUNT; k++)
+				assert_true(b.level[k] >= a.level[k]);
+		}
+		/* Never without a view: these rules have a protected place inside a writable one. */
+		assert_int_equal(a.level[PLAN_WRITE], LEVEL_EMULATE);
+		assert_int_equal(a.level[PLAN_CHANGE], LEVEL_EMULATE);
+		if (!(floor & FLOOR_VIEW))
+			assert_int_equal(a.level[PLAN_META], LEVEL_EMULATE);
+	}
+	policy_free(p);
+}
+
+static void test_keys(void **state)
+{
+	(void)state;
+	for (int nr = 0; nr < table_end; nr++) {
+		const struct sys_row *row = table_row(nr);
+		enum plan_key k;
+
+		if (!row)
+			continue;
+		k = plan_key_of(row);
+		if (row->class == CLASS_EMULATE || row->class == CLASS_RECHECK)
+			if (k == PLAN_COUNT && row->family != FAM_RING && row->family != FAM_DENIED)
+				fail_msg("%s has no key", row->name);
+		if (row->family == FAM_OPEN)
+			assert_int_equal(k, PLAN_WRITE);
+	}
+	for (int k = 0; k < PLAN_COUNT; k++)
+		assert_string_not_equal(plan_key_name((enum plan_key)k), "none");
+	for (int bit = 0; bit < 11; bit++)
+		assert_string_not_equal(plan_fact_name((enum floor_fact)(1 << bit)), "none");
+	assert_string_equal(plan_level_name(LEVEL_DENY), "deny");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_monotonic),
+		cmocka_unit_test(test_keys),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
