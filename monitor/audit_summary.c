@@ -162,26 +162,29 @@ void summary_add(struct summary *s, const struct record *r, const struct rule *r
 
 /* -- Advice -- */
 
-/* OBJECT as a pattern that names it: glob characters and what a command line cannot hold become ?. Returns
+/* OBJECT as a pattern that names it: glob characters are escaped, what a command line cannot hold becomes ?. Returns
  * false for what is no path, or not text. */
-static bool to_pattern(char *out, size_t size, const char *object, size_t len)
+static bool to_pattern(char *out, const char *object, size_t len)
 {
-	if (len == 0 || len >= size || object[0] != '/')
+	if (len == 0 || object[0] != '/')
 		return false;
 	for (size_t i = 0; i < len;) {
 		size_t n = text_plain(object + i, len - i);
 
 		if (n == 0 && ((unsigned char)object[i] >= 0x80 || object[i] == 0))
 			return false;
-		if (n <= 1) {
-			out[i] = n == 0 || strchr("*?[\\", object[i]) ? '?' : object[i];
+		if (n == 0) {
+			*out++ = '?';
 			i++;
-		} else {
-			memcpy(out + i, object + i, n);
-			i += n;
+			continue;
 		}
+		if (n == 1 && strchr("*?[]\\", object[i]))
+			*out++ = '\\';
+		memcpy(out, object + i, n);
+		out += n;
+		i += n;
 	}
-	out[len] = 0;
+	*out = 0;
 	return true;
 }
 
@@ -196,13 +199,34 @@ static bool existing(char *pattern, const char *object, size_t len)
 		return false;
 	if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
 		return true;
-	char *slash = strrchr(path, '/');
+	char *slash = strrchr(path, '/'), *cut = strrchr(pattern, '/');
 
 	*slash = 0;
 	if (!strchr(path + (*path == '/'), '/') || fstatat(AT_FDCWD, path, &st, AT_NO_AUTOMOUNT) < 0 || !S_ISDIR(st.st_mode))
 		return false;
-	pattern[slash - path] = 0;
+	*cut = 0;
 	return true;
+}
+
+/* Adds a compiled rule to a builder. Where it is a path, its characters are themselves: escaped again. */
+static bool add_again(struct policy_builder *b, const struct rule *r)
+{
+	size_t len = strlen(r->pattern);
+
+	if (r->literal_len != len)
+		return policy_builder_add(b, r->kind, r->pattern, r->origin) == 0;
+	AUTO_FREE char *escaped = malloc(2 * len + 1);
+	char *o = escaped;
+
+	if (!escaped)
+		return false;
+	for (const char *s = r->pattern; *s; s++) {
+		if (strchr("*?[]\\", *s))
+			*o++ = '\\';
+		*o++ = *s;
+	}
+	*o = 0;
+	return policy_builder_add(b, r->kind, escaped, r->origin) == 0;
 }
 
 /* Would the policy with these rules allow what E was refused? KINDS holds up to two kinds of rules. */
@@ -214,9 +238,7 @@ static bool would_work(const struct policy *p, const struct entry *e, const char
 	bool ok = policy_builder_new(&b) == 0;
 
 	for (size_t i = 0; ok && i < policy_rule_count(p); i++) {
-		const struct rule *r = policy_rule(p, i);
-
-		ok = policy_builder_add(b, r->kind, r->pattern, r->origin) == 0;
+		ok = add_again(b, policy_rule(p, i));
 	}
 	for (int k = 0; ok && k < 2 && kinds[k] != RULE_NONE; k++) {
 		for (int i = 0; ok && i < 2 && patterns[i]; i++)
@@ -259,7 +281,7 @@ static const char *option_of(enum rule_kind k, enum rule_kind refused_by)
 struct advice {
 	const char *remark; /* said instead of options; NULL: none */
 	enum rule_kind kinds[2];
-	char pattern[2][RECORD_OBJECT_MAX + 1];
+	char pattern[2][2 * RECORD_OBJECT_MAX + 1]; /* each character may be escaped */
 	const char *patterns[2];
 };
 
@@ -312,7 +334,7 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 	const size_t lens[2] = { e->object_len, e->object2_len };
 
 	for (int i = 0; i < 2 && lens[i]; i++) {
-		if (!to_pattern(ret_a->pattern[i], sizeof(ret_a->pattern[i]), objects[i], lens[i]))
+		if (!to_pattern(ret_a->pattern[i], objects[i], lens[i]))
 			return;
 		ret_a->patterns[i] = ret_a->pattern[i];
 	}

@@ -222,11 +222,24 @@ static char *command_line(char *const *command)
 	return line;
 }
 
+/* PATH from the root, as text; NULL: no memory. Whoever reads it later stands elsewhere. */
+static char *absolute(const char *path)
+{
+	AUTO_FREE char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	AUTO_FREE char *whole = NULL;
+
+	if (asprintf(&whole, "%s%s%s", cwd ? cwd : "", cwd ? "/" : "", path) < 0) {
+		whole = NULL;
+		return NULL;
+	}
+	return text_clean(whole);
+}
+
 int state_run_begin(const char *dir, char *const *command, const char *workspace, const char *record)
 {
 	AUTO_FREE char *line = command_line(command);
 	AUTO_FREE char *space = text_clean(workspace ? workspace : "");
-	AUTO_FREE char *file = record ? text_clean(record) : NULL;
+	AUTO_FREE char *file = record ? absolute(record) : NULL;
 
 	if (!line || !space || (record && !file))
 		return -ENOMEM;
