@@ -1,6 +1,6 @@
 /*
- * Built-in profiles: rules every run of that profile starts with. (The policy language arrives with its own issue; until then
- * the profiles are tables in policy/profile.c.)
+ * Built-in profiles: rules every run of that profile starts with. (The policy language arrives with its own
+ * issue; until then the profiles are tables in policy/profile.c.)
  */
 #ifndef GABION_PROFILE_H
 #define GABION_PROFILE_H
@@ -9,10 +9,11 @@
 
 /* What a profile's patterns may refer to. All absolute and canonical. */
 struct profile_env {
-	const char *home;      /* ~ in patterns: the guest's home, private to gabion's runs; NULL: rules with ~ are left out */
+	const char *home; /* ~ in patterns: the guest's home, private to gabion's runs; NULL: rules with ~ are
+			     left out */
 	const char *const *workspaces; /* ${workspace}: NULL-terminated */
-	const char *scratch;   /* private scratch directory (TMPDIR), executable but in strict; NULL: none */
-	bool view;             /* a mount view exists: /tmp, /run, /dev/shm and /proc are private */
+	const char *scratch; /* private scratch directory (TMPDIR), executable but in strict; NULL: none */
+	bool view;	     /* a mount view exists: /tmp, /run, /dev/shm and /proc are private */
 };
 
 /* Adds PROFILE's rules to B with origin "profile NAME". -ENOENT: no such profile. */

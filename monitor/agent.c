@@ -1,7 +1,7 @@
 /*
- * Known agents, from the files of policy/agents as embedded in the binary. The files are ours, but they are read as if they
- * were not: an unknown key, a missing name or a value of the wrong kind makes the file broken, so that a slip in
- * one fails its test and not silently somebody's run.
+ * Known agents, from the files of policy/agents as embedded in the binary. The files are ours, but they are
+ * read as if they were not: an unknown key, a missing name or a value of the wrong kind makes the file
+ * broken, so that a slip in one fails its test and not silently somebody's run.
  */
 #include "monitor/agent.h"
 
@@ -30,21 +30,22 @@ struct field {
 };
 
 static const struct field fields[] = {
-	{ "name", offsetof(struct agent, name), false },
-	{ "commands", offsetof(struct agent, commands), true },
-	{ "hosts", offsetof(struct agent, hosts), true },
-	{ "keys", offsetof(struct agent, keys), true },
-	{ "state", offsetof(struct agent, state), true },
-	{ "state_skip", offsetof(struct agent, state_skip), true },
-	{ "args", offsetof(struct agent, args), true },
-	{ "env", offsetof(struct agent, env), true },
-	{ "note", offsetof(struct agent, note), false },
+	{"name", offsetof(struct agent, name), false},
+	{"commands", offsetof(struct agent, commands), true},
+	{"hosts", offsetof(struct agent, hosts), true},
+	{"keys", offsetof(struct agent, keys), true},
+	{"state", offsetof(struct agent, state), true},
+	{"state_skip", offsetof(struct agent, state_skip), true},
+	{"args", offsetof(struct agent, args), true},
+	{"env", offsetof(struct agent, env), true},
+	{"note", offsetof(struct agent, note), false},
 };
 
 /* The text of a scalar, or NULL: another kind of node, or a NUL in it. */
 static const char *scalar(const yaml_node_t *n)
 {
-	if (!n || n->type != YAML_SCALAR_NODE || strlen((const char *)n->data.scalar.value) != n->data.scalar.length)
+	if (!n || n->type != YAML_SCALAR_NODE ||
+	    strlen((const char *)n->data.scalar.value) != n->data.scalar.length)
 		return NULL;
 	return (const char *)n->data.scalar.value;
 }
@@ -84,8 +85,8 @@ static int set_field(struct agent *a, yaml_document_t *doc, const yaml_node_t *k
 
 		if (strcmp(fields[i].key, k) != 0)
 			continue;
-		return fields[i].list ? set_list((struct string_list *)(void *)at, doc, value) :
-					set_text((char **)(void *)at, value);
+		return fields[i].list ? set_list((struct string_list *)(void *)at, doc, value)
+				      : set_text((char **)(void *)at, value);
 	}
 	return -EBADMSG;
 }
@@ -96,8 +97,10 @@ static int read_document(struct agent *a, yaml_document_t *doc)
 
 	if (!root || root->type != YAML_MAPPING_NODE)
 		return -EBADMSG;
-	for (const yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top; p++) {
-		int r = set_field(a, doc, yaml_document_get_node(doc, p->key), yaml_document_get_node(doc, p->value));
+	for (const yaml_node_pair_t *p = root->data.mapping.pairs.start; p < root->data.mapping.pairs.top;
+	     p++) {
+		int r = set_field(a, doc, yaml_document_get_node(doc, p->key),
+				  yaml_document_get_node(doc, p->value));
 
 		if (r < 0)
 			return r;
@@ -107,7 +110,7 @@ static int read_document(struct agent *a, yaml_document_t *doc)
 
 static int agent_read(const struct embedded *f, struct agent *ret_agent)
 {
-	struct agent a = { .name = NULL };
+	struct agent a = {.name = NULL};
 	yaml_parser_t parser;
 	yaml_document_t doc;
 	int r;
@@ -172,7 +175,7 @@ void agent_free(struct agent *a)
 	string_list_free(&a->state_skip);
 	string_list_free(&a->args);
 	string_list_free(&a->env);
-	*a = (struct agent){ .name = NULL };
+	*a = (struct agent){.name = NULL};
 }
 
 const char *const *agent_names(void)

@@ -1,13 +1,14 @@
 /*
- * What of the caller's environment the guest gets. A name decides, never a value: values are copied and not looked at.
+ * What of the caller's environment the guest gets. A name decides, never a value: values are copied and not
+ * looked at.
  *
- * A name is cut at its underscores into words. It looks like a secret where one of the words is one that names secrets
- * (TOKEN, PASSWORD), ends with KEY in a way that no setting does (API_KEY, DEPLOYKEY, but not KEYBOARD, MONKEY or
- * KEYMAP), or where it belongs to a service whose variables are credentials as a rule (AWS_, VAULT_). Better one too
- * many: the dropped names are listed, and --env NAME passes one.
+ * A name is cut at its underscores into words. It looks like a secret where one of the words is one that
+ * names secrets (TOKEN, PASSWORD), ends with KEY in a way that no setting does (API_KEY, DEPLOYKEY, but not
+ * KEYBOARD, MONKEY or KEYMAP), or where it belongs to a service whose variables are credentials as a rule
+ * (AWS_, VAULT_). Better one too many: the dropped names are listed, and --env NAME passes one.
  *
- * Names of host sockets the guest cannot reach are left out without a word: a tool that finds none falls back, a tool that finds
- * one it cannot reach waits or complains.
+ * Names of host sockets the guest cannot reach are left out without a word: a tool that finds none falls
+ * back, a tool that finds one it cannot reach waits or complains.
  */
 #include "monitor/environment.h"
 
@@ -20,37 +21,88 @@
 #include "util/err.h"
 
 /* Words that name secrets, wherever they stand in a name. */
-static const char *const words[] = { "TOKEN",	 "SECRET",	 "SECRETS",    "PASSWORD", "PASSWORDS",
-				     "PASSWD",	    "PASSPHRASE", "PASSCODE",	 "CREDENTIAL", "CREDENTIALS", "CREDS",
-				     "APIKEY",	    "APIKEYS",	 "AUTHKEY",	 "PRIVATEKEY", "ACCESSKEY",   "SECRETKEY",
-				     "PAT",	    "JWT",	 "OAUTH",	 "COOKIE",     "COOKIES",     "AUTHORIZATION",
-				     "PRIVKEY",	    "DSN",	 "PASS",	 "PW",	       "BEARER",      "WEBHOOK" };
+static const char *const words[] = {"TOKEN",	 "SECRET",     "SECRETS",	"PASSWORD",   "PASSWORDS",
+				    "PASSWD",	 "PASSPHRASE", "PASSCODE",	"CREDENTIAL", "CREDENTIALS",
+				    "CREDS",	 "APIKEY",     "APIKEYS",	"AUTHKEY",    "PRIVATEKEY",
+				    "ACCESSKEY", "SECRETKEY",  "PAT",		"JWT",	      "OAUTH",
+				    "COOKIE",	 "COOKIES",    "AUTHORIZATION", "PRIVKEY",    "DSN",
+				    "PASS",	 "PW",	       "BEARER",	"WEBHOOK"};
 
 /* Endings of a word, for names written in one piece: MYTOKEN, DBPASSWORD, GITHUBSECRET. */
-static const char *const endings[] = { "TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "APIKEY" };
+static const char *const endings[] = {"TOKEN",	    "SECRET",	  "PASSWORD",	 "PASSWD",
+				      "PASSPHRASE", "CREDENTIAL", "CREDENTIALS", "APIKEY"};
 
 /* Services whose variables are credentials, or lead to them. */
-static const char *const prefixes[] = { "AWS_",	       "AZURE_", "GOOGLE_APPLICATION_", "GCP_",	   "GCLOUD_", "VAULT_", "ARM_CLIENT_",
-					"DIGITALOCEAN_", "OP_",	 "BW_",			"SOPS_",   "AGE_",    "KUBECONFIG",
-					"DOCKER_AUTH_",	 "NPM_CONFIG__",	       "npm_config__", "TWINE_",
-					"SENTRY_AUTH_",	 "CI_JOB_JWT",	 "ACTIONS_ID_TOKEN_", "ACTIONS_RUNTIME_" };
+static const char *const prefixes[] = {"AWS_",
+				       "AZURE_",
+				       "GOOGLE_APPLICATION_",
+				       "GCP_",
+				       "GCLOUD_",
+				       "VAULT_",
+				       "ARM_CLIENT_",
+				       "DIGITALOCEAN_",
+				       "OP_",
+				       "BW_",
+				       "SOPS_",
+				       "AGE_",
+				       "KUBECONFIG",
+				       "DOCKER_AUTH_",
+				       "NPM_CONFIG__",
+				       "npm_config__",
+				       "TWINE_",
+				       "SENTRY_AUTH_",
+				       "CI_JOB_JWT",
+				       "ACTIONS_ID_TOKEN_",
+				       "ACTIONS_RUNTIME_"};
 
 /* Look like one and are none. */
-static const char *const harmless[] = { "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PAGER", "AWS_DEFAULT_OUTPUT",
-					"AWS_EXECUTION_ENV" };
+static const char *const harmless[] = {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PAGER", "AWS_DEFAULT_OUTPUT",
+				       "AWS_EXECUTION_ENV"};
 
 /* Where the host's servers listen, or how to talk to them. */
-static const char *const sockets[] = { "SSH_AUTH_SOCK",	      "SSH_AGENT_PID",	  "GPG_AGENT_INFO",	 "DBUS_SESSION_BUS_ADDRESS",
-				       "DBUS_SYSTEM_BUS_ADDRESS", "DBUS_STARTER_ADDRESS", "XDG_RUNTIME_DIR", "DISPLAY",
-				       "WAYLAND_DISPLAY",     "WAYLAND_SOCKET",	  "XAUTHORITY",		 "ICEAUTHORITY",
-				       "SESSION_MANAGER",     "DOCKER_HOST",	  "CONTAINER_HOST",	 "PODMAN_HOST",
-				       "BUILDKIT_HOST",	      "CONTAINERD_ADDRESS", "LISTEN_FDS",	 "LISTEN_PID",
-				       "LISTEN_FDNAMES",      "NOTIFY_SOCKET",	  "WATCHDOG_PID",	 "WATCHDOG_USEC",
-				       "TMUX",		      "TMUX_PANE",	  "STY",		 "PULSE_SERVER",
-				       "PIPEWIRE_REMOTE",     "VSCODE_IPC_HOOK_CLI", "VSCODE_IPC_HOOK",	 "VSCODE_GIT_IPC_HANDLE",
-				       "VSCODE_GIT_ASKPASS_NODE", "VSCODE_GIT_ASKPASS_MAIN", "VSCODE_GIT_ASKPASS_EXTRA_ARGS",
-				       "GIT_ASKPASS",	      "SSH_ASKPASS",	  "SUDO_ASKPASS",	 "KITTY_LISTEN_ON",
-				       "NVIM",		      "NVIM_LISTEN_ADDRESS", "JOURNAL_STREAM",	 "INVOCATION_ID" };
+static const char *const sockets[] = {"SSH_AUTH_SOCK",
+				      "SSH_AGENT_PID",
+				      "GPG_AGENT_INFO",
+				      "DBUS_SESSION_BUS_ADDRESS",
+				      "DBUS_SYSTEM_BUS_ADDRESS",
+				      "DBUS_STARTER_ADDRESS",
+				      "XDG_RUNTIME_DIR",
+				      "DISPLAY",
+				      "WAYLAND_DISPLAY",
+				      "WAYLAND_SOCKET",
+				      "XAUTHORITY",
+				      "ICEAUTHORITY",
+				      "SESSION_MANAGER",
+				      "DOCKER_HOST",
+				      "CONTAINER_HOST",
+				      "PODMAN_HOST",
+				      "BUILDKIT_HOST",
+				      "CONTAINERD_ADDRESS",
+				      "LISTEN_FDS",
+				      "LISTEN_PID",
+				      "LISTEN_FDNAMES",
+				      "NOTIFY_SOCKET",
+				      "WATCHDOG_PID",
+				      "WATCHDOG_USEC",
+				      "TMUX",
+				      "TMUX_PANE",
+				      "STY",
+				      "PULSE_SERVER",
+				      "PIPEWIRE_REMOTE",
+				      "VSCODE_IPC_HOOK_CLI",
+				      "VSCODE_IPC_HOOK",
+				      "VSCODE_GIT_IPC_HANDLE",
+				      "VSCODE_GIT_ASKPASS_NODE",
+				      "VSCODE_GIT_ASKPASS_MAIN",
+				      "VSCODE_GIT_ASKPASS_EXTRA_ARGS",
+				      "GIT_ASKPASS",
+				      "SSH_ASKPASS",
+				      "SUDO_ASKPASS",
+				      "KITTY_LISTEN_ON",
+				      "NVIM",
+				      "NVIM_LISTEN_ADDRESS",
+				      "JOURNAL_STREAM",
+				      "INVOCATION_ID"};
 
 static bool in(const char *const *list, size_t n, const char *s, size_t len)
 {
@@ -124,7 +176,7 @@ void string_list_free(struct string_list *l)
 	for (size_t i = 0; i < l->n; i++)
 		free(l->v[i]);
 	free(l->v);
-	*l = (struct string_list){ .v = NULL };
+	*l = (struct string_list){.v = NULL};
 }
 
 static bool is_name(const char *s, size_t len)
@@ -188,7 +240,8 @@ static bool passed(const struct string_list *pass, const char *name, size_t len)
 }
 
 /* One variable of the caller's. */
-static int take(const char *entry, const struct string_list *pass, struct string_list *env, struct string_list *dropped)
+static int take(const char *entry, const struct string_list *pass, struct string_list *env,
+		struct string_list *dropped)
 {
 	size_t len = strcspn(entry, "=");
 
@@ -207,7 +260,8 @@ static int take(const char *entry, const struct string_list *pass, struct string
 	return put(env, entry);
 }
 
-static int build(char *const *from, const struct string_list *pass, struct string_list *env, struct string_list *dropped)
+static int build(char *const *from, const struct string_list *pass, struct string_list *env,
+		 struct string_list *dropped)
 {
 	int r = 0;
 
@@ -227,7 +281,7 @@ static int build(char *const *from, const struct string_list *pass, struct strin
 int environment_build(char *const *from, const struct string_list *pass, struct string_list *ret_env,
 		      struct string_list *ret_dropped)
 {
-	struct string_list env = { .v = calloc(1, sizeof(char *)) }, dropped = { .v = calloc(1, sizeof(char *)) };
+	struct string_list env = {.v = calloc(1, sizeof(char *))}, dropped = {.v = calloc(1, sizeof(char *))};
 	int r = env.v && dropped.v ? build(from, pass, &env, &dropped) : -ENOMEM;
 
 	if (r < 0) {

@@ -1,6 +1,6 @@
 /*
- * From the rule list to the immutable policy: see compiled.h for what it looks like. Everything is sized first or
- * grown here, so that asking the result allocates nothing.
+ * From the rule list to the immutable policy: see compiled.h for what it looks like. Everything is sized
+ * first or grown here, so that asking the result allocates nothing.
  */
 #include <errno.h>
 #include <limits.h>
@@ -44,7 +44,7 @@ static void edge_put(struct policy *p, uint32_t node, uint64_t h)
 
 	while (p->edges[i].node != NODE_UNSET)
 		i = (i + 1) & p->edge_mask;
-	p->edges[i] = (struct edge){ .tag = (uint32_t)(h >> 32), .node = node };
+	p->edges[i] = (struct edge){.tag = (uint32_t)(h >> 32), .node = node};
 }
 
 /* Doubles the edge table when half of it is used. */
@@ -83,7 +83,7 @@ static int node_new(struct making *m, uint32_t parent, const char *s, size_t len
 		return r;
 	memcpy(p->names + m->names_len, s, len);
 	n = &p->nodes[p->node_count];
-	*n = (struct node){ .parent = parent, .text = (uint32_t)m->names_len, .len = (uint16_t)len };
+	*n = (struct node){.parent = parent, .text = (uint32_t)m->names_len, .len = (uint16_t)len};
 	for (int i = 0; i < SLOT_COUNT; i++)
 		n->slot[i] = RULE_UNSET;
 	m->names_len += len;
@@ -149,7 +149,7 @@ static int glob_make(struct making *m, size_t id, struct glob_rule *ret_g)
 	size_t len = strlen(s), pos = 1;
 	char dir[PATH_MAX];
 	size_t dir_len = 0;
-	struct glob_rule g = { .rule = (uint32_t)id, .weight = p->weight[id] };
+	struct glob_rule g = {.rule = (uint32_t)id, .weight = p->weight[id]};
 	int r;
 
 	/* The anchor: literal components, without their backslashes. */
@@ -224,7 +224,7 @@ static void key_put(struct policy *p, uint64_t hash, uint32_t first, uint32_t co
 
 	while (p->keys[i].count)
 		i = (i + 1) & p->key_mask;
-	p->keys[i] = (struct key){ .hash = hash, .first = first, .count = count };
+	p->keys[i] = (struct key){.hash = hash, .first = first, .count = count};
 	p->key_bits[(hash % KEY_BITS) / 64] |= 1ULL << (hash % 64);
 }
 
@@ -259,7 +259,8 @@ static int keys_make(struct policy *p)
 	return 0;
 }
 
-/* Whether a later except rule leaves nothing of restriction I: same pattern, or a path above all it can match. */
+/* Whether a later except rule leaves nothing of restriction I: same pattern, or a path above all it can
+ * match. */
 static bool lifted_wholly(const struct making *m, size_t i)
 {
 	const struct policy *p = m->p;
@@ -410,7 +411,7 @@ static int fill(struct making *m)
 int policy_compile(const struct policy_builder *b, struct policy **ret_p)
 {
 	struct policy *p = calloc(1, sizeof(*p));
-	struct making m = { .p = p };
+	struct making m = {.p = p};
 	int r;
 
 	if (!p)

@@ -1,11 +1,12 @@
 /*
- * What a compiled policy looks like inside: shared by rules.c (makes it), verdict.c (walks it) and plan.c (reads it).
+ * What a compiled policy looks like inside: shared by rules.c (makes it), verdict.c (walks it) and plan.c
+ * (reads it).
  *
- * Rules without globs hang in a tree of path components. An edge is found by one probe of a hash table, keyed by the parent
- * and the component's hash, so a path of ten components costs ten probes however many rules there are, and the walk
- * ends at the first component no rule names. Rules with globs have an anchor (the literal components in front) and
- * tokens (the rest). Those that hold a literal component after the anchor are tried only for paths that hold that
- * component too (keys); the others are tried for every path.
+ * Rules without globs hang in a tree of path components. An edge is found by one probe of a hash table, keyed
+ * by the parent and the component's hash, so a path of ten components costs ten probes however many rules
+ * there are, and the walk ends at the first component no rule names. Rules with globs have an anchor (the
+ * literal components in front) and tokens (the rest). Those that hold a literal component after the anchor
+ * are tried only for paths that hold that component too (keys); the others are tried for every path.
  */
 #ifndef GABION_POLICY_COMPILED_H
 #define GABION_POLICY_COMPILED_H
@@ -31,8 +32,8 @@ enum slot {
 
 enum node_flag {
 	NODE_ALLOW_BELOW = 1 << 0, /* something below it may be allowed: it can be walked through */
-	NODE_PINNED = 1 << 1,      /* a restriction strictly below it goes by its name: it cannot be moved */
-	NODE_RULES = 1 << 2,       /* a slot is used */
+	NODE_PINNED = 1 << 1,	   /* a restriction strictly below it goes by its name: it cannot be moved */
+	NODE_RULES = 1 << 2,	   /* a slot is used */
 };
 
 #define RULE_UNSET (-1)
@@ -74,8 +75,8 @@ enum { KEY_BITS = 4096 };
 struct policy {
 	struct rule *rules;
 	uint32_t *weight; /* of each rule: bytes of the path it spells out; of a literal one all of it */
-	bool *lifted;     /* of each rule: a later except rule covers all of it */
-	bool *literal;    /* of each rule: no globs left */
+	bool *lifted;	  /* of each rule: a later except rule covers all of it */
+	bool *literal;	  /* of each rule: no globs left */
 	size_t n;
 	char **private; /* places private to the run, NULL-terminated */
 	int write_errno;
@@ -112,7 +113,8 @@ static inline uint64_t edge_hash(uint32_t parent, uint64_t component)
 }
 
 /* The node of component S below PARENT, NODE_UNSET where no rule names it. */
-static inline uint32_t node_below(const struct policy *p, uint32_t parent, uint64_t hash, const char *s, size_t len)
+static inline uint32_t node_below(const struct policy *p, uint32_t parent, uint64_t hash, const char *s,
+				  size_t len)
 {
 	uint64_t h = edge_hash(parent, hash);
 

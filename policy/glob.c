@@ -1,9 +1,9 @@
 /*
  * Component globs: see glob.h for the language.
  *
- * A component is matched with the usual one-star backtracking (linear but for the last star), a path with a set of
- * states kept in one word: a state for each token, moved on component by component. So a pattern with many ** costs
- * no more than one with few, and nothing is exponential in what a guest or a policy writes.
+ * A component is matched with the usual one-star backtracking (linear but for the last star), a path with a
+ * set of states kept in one word: a state for each token, moved on component by component. So a pattern with
+ * many ** costs no more than one with few, and nothing is exponential in what a guest or a policy writes.
  */
 #include "glob.h"
 
@@ -51,7 +51,7 @@ static bool bracket_has(const char *s, size_t len, unsigned char c)
 		if (c >= lo && c <= hi)
 			found = true;
 	}
-	return found != not;
+	return found != not ;
 }
 
 int glob_component_kind(const char *s, size_t len)
@@ -125,7 +125,8 @@ bool glob_component(const char *pat, size_t pat_len, const char *s, size_t len)
 				continue;
 			}
 		}
-		/* The last star takes one byte more; without one, or with nothing left to take, it is over. */
+		/* The last star takes one byte more; without one, or with nothing left to take, it is over.
+		 */
 		if (!starred || mark >= len)
 			return false;
 		i = ++mark;

@@ -3,8 +3,8 @@
  *
  * A pattern is a list of components. Within a component * stands for any bytes, ? for one, [...] for one of a
  * set (ranges, ! or ^ for its complement); a backslash takes the next byte literally. A leading dot is not
- * special: a rule that forgets .env would be a hole. ** is a component of its own and stands for any number of
- * components, none included. Matching is by bytes, as the kernel's names are.
+ * special: a rule that forgets .env would be a hole. ** is a component of its own and stands for any number
+ * of components, none included. Matching is by bytes, as the kernel's names are.
  */
 #ifndef GABION_POLICY_GLOB_H
 #define GABION_POLICY_GLOB_H
@@ -14,12 +14,13 @@
 #include <stdint.h>
 #include <string.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "glob_hash() reads words of a little-endian machine");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+	       "glob_hash() reads words of a little-endian machine");
 
 enum glob_kind {
 	GLOB_LITERAL = 0, /* the component itself, backslashes already taken out */
-	GLOB_PATTERN,     /* holds *, ? or [...] */
-	GLOB_DEEP,        /* ** */
+	GLOB_PATTERN,	  /* holds *, ? or [...] */
+	GLOB_DEEP,	  /* ** */
 };
 
 /* One component. The text belongs to whoever made the token. */
@@ -41,21 +42,24 @@ int glob_component_kind(const char *s, size_t len);
 /* Whether component S matches the component pattern PAT. */
 bool glob_component(const char *pat, size_t pat_len, const char *s, size_t len);
 
-/* Copies LEN bytes from S to DST without its backslashes (each takes the next byte along); returns the length. */
+/* Copies LEN bytes from S to DST without its backslashes (each takes the next byte along); returns the
+ * length. */
 size_t glob_unquote(char *dst, const char *s, size_t len);
 
-/* S with a backslash before every byte that has a meaning in a pattern. Owned by the caller; NULL: no memory. */
+/* S with a backslash before every byte that has a meaning in a pattern. Owned by the caller; NULL: no memory.
+ */
 char *glob_quote(const char *s);
 
 /*
- * Runs the N tokens over the components of S ("a/b/c", no slash in front or behind). Bit i of the result: token i
- * is the next to be matched; bit N: all of them matched, at S or above it. 0: nothing at or below S can match.
+ * Runs the N tokens over the components of S ("a/b/c", no slash in front or behind). Bit i of the result:
+ * token i is the next to be matched; bit N: all of them matched, at S or above it. 0: nothing at or below S
+ * can match.
  */
 uint64_t glob_run(const struct glob_token *tok, unsigned int n, const char *s, size_t len);
 
 /*
- * Hash and length of the component that starts at S and ends before a slash or after LEFT bytes. Eight bytes at a
- * time, because it is most of what a verdict costs.
+ * Hash and length of the component that starts at S and ends before a slash or after LEFT bytes. Eight bytes
+ * at a time, because it is most of what a verdict costs.
  */
 static inline uint64_t glob_hash(const char *s, size_t left, size_t *ret_len)
 {

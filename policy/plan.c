@@ -1,21 +1,22 @@
 /*
- * The plan: an allow list of (floor facts, key) under which the kernel alone enforces every rule of the key, and the
- * conditions on the policy that break the pair. What no row permits is emulated, or denied where nothing can
- * perform it. Pure: the same policy, facts and wishes always give the same plan.
+ * The plan: an allow list of (floor facts, key) under which the kernel alone enforces every rule of the key,
+ * and the conditions on the policy that break the pair. What no row permits is emulated, or denied where
+ * nothing can perform it. Pure: the same policy, facts and wishes always give the same plan.
  *
  * Why the conditions are what they are:
- *  - A view is the whole system, read-only, with masks and writable places: it holds read rules only where they start with /.
- *    It holds paths that exist when it is made. It cannot hold a glob for names to come, nor a mask or a read-only
- *    place inside something writable: no mounts are made there (rm -rf, rename and atomic replace must work), and the
- *    name could be created, moved or linked. Inside a place private to the run a hide rule needs no mask: nothing of
- *    the host's is there. A path outside the guest's reach that the host creates under a hidden name during the run
- *    is the host's affair.
- *  - Landlock can only allow, by hierarchy: a restriction below something allowed is held at most for what exists at start
- *    (the floor allows the rest entry by entry), which is enough for exec, not for hide. It does not speak of
- *    metadata, chdir, Unix sockets or O_PATH, and before ABI 3 not of truncation, which no fact here tells.
- *  - Names of Unix sockets under a read-only mount are reachable, so connect and send are never native for now.
- *  - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is denied, and the run with it:
- *    the caller has to say so before it starts.
+ * - A view is the whole system, read-only, with masks and writable places: it holds read rules only where they
+ *   start with /. It holds paths that exist when it is made, so no glob for names to come, and no mask or
+ *   read-only place inside something writable: no mounts are made there (rm -rf, rename and atomic replace must
+ *   work), and the name could be created, moved or linked. Inside a place private to the run a hide rule needs
+ *   no mask: nothing of the host's is there. What the host creates under a hidden name during the run is the
+ *   host's affair.
+ * - Landlock can only allow, by hierarchy: a restriction below something allowed is held at most for what exists
+ *   at start (the floor allows the rest entry by entry), which is enough for exec, not for hide. It does not
+ *   speak of metadata, chdir, Unix sockets or O_PATH, and before ABI 3 not of truncation, which no fact here
+ *   tells.
+ * - Names of Unix sockets under a read-only mount are reachable, so connect and send are never native for now.
+ * - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is denied, and the
+ *   run with it: the caller has to say so before it starts.
  */
 #include "plan.h"
 
@@ -34,21 +35,21 @@ enum cond {
 	COND_READ_INSIDE = 1 << 4,    /* a read rule inside a writable place that is not private */
 	COND_EXEC_GLOB = 1 << 5,      /* an exec rule with globs */
 	COND_NOT_ALL_EXEC = 1 << 6,   /* not everything that is not writable may be executed */
-	COND_NOEXEC_GLOB = 1 << 7,    /* a write rule with globs, without exec, where an exec rule covers it */
-	COND_HIDE_BELOW = 1 << 8,     /* a hide rule below something allowed */
-	COND_NOT_ALL_READ = 1 << 9,   /* not everything may be read */
+	COND_NOEXEC_GLOB = 1 << 7,  /* a write rule with globs, without exec, where an exec rule covers it */
+	COND_HIDE_BELOW = 1 << 8,   /* a hide rule below something allowed */
+	COND_NOT_ALL_READ = 1 << 9, /* not everything may be read */
 };
 
-#define VIEW_HIDES (COND_HIDE_GLOB | COND_HIDE_INSIDE)
-#define VIEW_READS (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
+#define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
+#define VIEW_READS  (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
 #define VIEW_WRITES (VIEW_READS | COND_PROTECT_INSIDE | COND_READ_INSIDE)
-#define EXEC_GLOBS (COND_EXEC_GLOB | COND_NOEXEC_GLOB)
+#define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB)
 
 enum { WISH_ANY = 0, WISH_RECORD, WISH_NO_RECORD };
 
 struct row {
 	enum plan_key key;
-	uint32_t facts;    /* all of them */
+	uint32_t facts;	   /* all of them */
 	unsigned int none; /* enum cond: none of them */
 	int wish;
 	enum level level;
@@ -56,6 +57,7 @@ struct row {
 };
 
 /* The first row that fits counts. */
+/* clang-format off */
 static const struct row rows[] = {
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_RECORD, LEVEL_OBSERVE,
 	  "the mount view holds every read and hide rule; looked at for the record" },
@@ -100,26 +102,33 @@ static const struct row rows[] = {
 	{ PLAN_SIGNAL, FLOOR_LANDLOCK_SCOPE, 0, WISH_ANY, LEVEL_NATIVE, "Landlock keeps signals inside the tree" },
 	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
 };
+/* clang-format on */
 
 /* Where no row fits. */
 static const struct {
 	enum level level;
 	const char *why;
 } otherwise[PLAN_COUNT] = {
-	[PLAN_READ] = { LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules" },
-	[PLAN_WRITE] = { LEVEL_EMULATE, "no proven part of the floor holds these write and protect rules" },
-	[PLAN_META] = { LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules for metadata" },
-	[PLAN_CHANGE] = { LEVEL_EMULATE, "no proven part of the floor holds these write and protect rules for names and metadata" },
-	[PLAN_LIST] = { LEVEL_DENY, "" },
-	[PLAN_CHDIR] = { LEVEL_DENY, "" },
-	[PLAN_EXEC] = { LEVEL_DENY, "no part of the floor holds these exec rules, and exec cannot be emulated" },
-	[PLAN_WATCH] = { LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules for watches" },
-	[PLAN_SOCKET] = { LEVEL_DENY, "" },
-	[PLAN_CONNECT] = { LEVEL_EMULATE, "Unix sockets under read-only mounts are reachable: the address is judged" },
-	[PLAN_BIND] = { LEVEL_EMULATE, "no proven part of the floor holds these rules for names of sockets" },
-	[PLAN_SEND] = { LEVEL_EMULATE, "an address may ride along: it is judged" },
-	[PLAN_SIGNAL] = { LEVEL_EMULATE, "processes outside the tree can be named: the target is judged" },
-	[PLAN_PROCESS] = { LEVEL_EMULATE, "processes outside the tree can be named: the target is judged" },
+	[PLAN_READ] = {LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules"},
+	[PLAN_WRITE] = {LEVEL_EMULATE, "no proven part of the floor holds these write and protect rules"},
+	[PLAN_META] = {LEVEL_EMULATE,
+		       "no proven part of the floor holds these read and hide rules for metadata"},
+	[PLAN_CHANGE] =
+		{LEVEL_EMULATE,
+		 "no proven part of the floor holds these write and protect rules for names and metadata"},
+	[PLAN_LIST] = {LEVEL_DENY, ""},
+	[PLAN_CHDIR] = {LEVEL_DENY, ""},
+	[PLAN_EXEC] = {LEVEL_DENY,
+		       "no part of the floor holds these exec rules, and exec cannot be emulated"},
+	[PLAN_WATCH] = {LEVEL_EMULATE,
+			"no proven part of the floor holds these read and hide rules for watches"},
+	[PLAN_SOCKET] = {LEVEL_DENY, ""},
+	[PLAN_CONNECT] = {LEVEL_EMULATE,
+			  "Unix sockets under read-only mounts are reachable: the address is judged"},
+	[PLAN_BIND] = {LEVEL_EMULATE, "no proven part of the floor holds these rules for names of sockets"},
+	[PLAN_SEND] = {LEVEL_EMULATE, "an address may ride along: it is judged"},
+	[PLAN_SIGNAL] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
+	[PLAN_PROCESS] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
 };
 
 /* What a reader of the plan should know rather than that no row fitted: the condition that broke the pair. */
@@ -129,19 +138,25 @@ static const struct {
 	const char *why;
 } broken[] = {
 #define KEY(k) (1U << (k))
-#define PATH_KEYS (KEY(PLAN_READ) | KEY(PLAN_META) | KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_WATCH) | KEY(PLAN_BIND))
+#define PATH_KEYS                                                                                            \
+	(KEY(PLAN_READ) | KEY(PLAN_META) | KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_WATCH) |            \
+	 KEY(PLAN_BIND))
 #define WRITE_KEYS (KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_BIND))
-	{ COND_PROTECT_INSIDE, WRITE_KEYS, "a protect rule lies inside a writable place: no mount can hold it" },
-	{ COND_HIDE_GLOB, PATH_KEYS, "a hide rule has globs: names that do not exist yet cannot be masked" },
-	{ COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place: no mount can hold it" },
-	{ COND_ALLOW_GLOB, PATH_KEYS, "a read or write rule has globs: names that do not exist yet cannot be mounted" },
-	{ COND_NOT_ALL_READ, PATH_KEYS, "the mount view shows more of the system than the read rules name" },
-	{ COND_READ_INSIDE, WRITE_KEYS, "a read rule lies inside a writable place: no mount can hold it" },
-	{ COND_EXEC_GLOB, KEY(PLAN_EXEC), "an exec rule has globs, and exec cannot be emulated" },
-	{ COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
-	  "a write rule with globs names what must not be executed: no mount can hold that, and exec cannot be emulated" },
-	{ COND_NOT_ALL_EXEC, KEY(PLAN_EXEC),
-	  "not everything read-only may be executed: mounts alone do not hold that, and exec cannot be emulated" },
+	{COND_PROTECT_INSIDE, WRITE_KEYS,
+	 "a protect rule lies inside a writable place: no mount can hold it"},
+	{COND_HIDE_GLOB, PATH_KEYS, "a hide rule has globs: names that do not exist yet cannot be masked"},
+	{COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place: no mount can hold it"},
+	{COND_ALLOW_GLOB, PATH_KEYS,
+	 "a read or write rule has globs: names that do not exist yet cannot be mounted"},
+	{COND_NOT_ALL_READ, PATH_KEYS, "the mount view shows more of the system than the read rules name"},
+	{COND_READ_INSIDE, WRITE_KEYS, "a read rule lies inside a writable place: no mount can hold it"},
+	{COND_EXEC_GLOB, KEY(PLAN_EXEC), "an exec rule has globs, and exec cannot be emulated"},
+	{COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
+	 "a write rule with globs names what must not be executed: no mount can hold that, and exec cannot "
+	 "be emulated"},
+	{COND_NOT_ALL_EXEC, KEY(PLAN_EXEC),
+	 "not everything read-only may be executed: mounts alone do not hold that, and exec cannot be "
+	 "emulated"},
 };
 
 /* The longest literal rule of KIND at or above S; its weight, 0 where there is none. */
@@ -150,12 +165,14 @@ static uint32_t longest(const struct policy *p, enum rule_kind kind, const char 
 	uint32_t best = 0;
 
 	for (size_t i = 0; i < p->n; i++)
-		if (p->rules[i].kind == kind && p->literal[i] && p->weight[i] > best && path_covers(p->rules[i].pattern, p->weight[i], s))
+		if (p->rules[i].kind == kind && p->literal[i] && p->weight[i] > best &&
+		    path_covers(p->rules[i].pattern, p->weight[i], s))
 			best = p->weight[i];
 	return best;
 }
 
-/* Whether S lies in a place private to the run, and no longer rule (of weight SHOWN) shows the host in there again. */
+/* Whether S lies in a place private to the run, and no longer rule (of weight SHOWN) shows the host in there
+ * again. */
 static bool is_private(const struct policy *p, const char *s, uint32_t shown)
 {
 	for (size_t i = 0; p->private[i]; i++)
@@ -239,8 +256,8 @@ static unsigned int conds(const struct policy *p)
 			c |= hide_conds(p, i);
 			break;
 		case RULE_PROTECT:
-			if (p->literal[i] && !r->floating ? longest(p, RULE_WRITE, r->pattern) != 0 :
-							    glob_meets_write(p, r))
+			if (p->literal[i] && !r->floating ? longest(p, RULE_WRITE, r->pattern) != 0
+							  : glob_meets_write(p, r))
 				c |= COND_PROTECT_INSIDE;
 			break;
 		case RULE_READ:
@@ -292,7 +309,8 @@ static bool can_emulate(enum plan_key k)
 	return false;
 }
 
-static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct plan_wish *wish, struct plan *plan)
+static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct plan_wish *wish,
+		   struct plan *plan)
 {
 	if (wish->mediate_all && can_emulate(k)) {
 		plan->level[k] = LEVEL_EMULATE;
@@ -308,7 +326,8 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 	plan->level[k] = otherwise[k].level;
 	plan->why[k] = otherwise[k].why;
 	for (size_t i = 0; i < ARRAY_LEN(broken); i++)
-		if ((broken[i].keys & KEY(k)) && (broken[i].cond & c) && (floor & (FLOOR_VIEW | FLOOR_VIEW_NOEXEC))) {
+		if ((broken[i].keys & KEY(k)) && (broken[i].cond & c) &&
+		    (floor & (FLOOR_VIEW | FLOOR_VIEW_NOEXEC))) {
 			plan->why[k] = broken[i].why;
 			return;
 		}
@@ -316,7 +335,7 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 
 void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *wish, struct plan *ret_plan)
 {
-	struct plan plan = { .floor = floor };
+	struct plan plan = {.floor = floor};
 	unsigned int c = conds(p);
 
 	for (int k = 0; k < PLAN_COUNT; k++)
@@ -365,11 +384,11 @@ enum plan_key plan_key_of(const struct sys_row *row)
 const char *plan_key_name(enum plan_key k)
 {
 	static const char *const names[PLAN_COUNT] = {
-		[PLAN_READ] = "read",	  [PLAN_WRITE] = "write",   [PLAN_META] = "meta",
-		[PLAN_CHANGE] = "change", [PLAN_LIST] = "list",	    [PLAN_CHDIR] = "chdir",
-		[PLAN_EXEC] = "exec",	  [PLAN_WATCH] = "watch",   [PLAN_SOCKET] = "socket",
-		[PLAN_CONNECT] = "connect", [PLAN_BIND] = "bind",   [PLAN_SEND] = "send",
-		[PLAN_SIGNAL] = "signal", [PLAN_PROCESS] = "process",
+		[PLAN_READ] = "read",	    [PLAN_WRITE] = "write",	[PLAN_META] = "meta",
+		[PLAN_CHANGE] = "change",   [PLAN_LIST] = "list",	[PLAN_CHDIR] = "chdir",
+		[PLAN_EXEC] = "exec",	    [PLAN_WATCH] = "watch",	[PLAN_SOCKET] = "socket",
+		[PLAN_CONNECT] = "connect", [PLAN_BIND] = "bind",	[PLAN_SEND] = "send",
+		[PLAN_SIGNAL] = "signal",   [PLAN_PROCESS] = "process",
 	};
 
 	return (unsigned int)k < PLAN_COUNT ? names[k] : "none";

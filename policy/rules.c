@@ -1,7 +1,7 @@
 /*
- * The rule list: patterns are brought into one form when they are added, so that everything behind this file sees
- * absolute paths without //, /., .. or trailing slash, and patterns without globs as plain paths. policy/compile.c
- * makes the immutable policy of it.
+ * The rule list: patterns are brought into one form when they are added, so that everything behind this file
+ * sees absolute paths without //, /., .. or trailing slash, and patterns without globs as plain paths.
+ * policy/compile.c makes the immutable policy of it.
  */
 #include "policy/rules.h"
 
@@ -17,10 +17,10 @@
 struct form {
 	char *out;
 	size_t len;
-	size_t before;   /* length of out before the trailing ** components: those say nothing more */
-	bool glob;       /* a component with globs was written */
-	bool kept;       /* and is more than a trailing ** */
-	bool deep;       /* a ** was seen */
+	size_t before; /* length of out before the trailing ** components: those say nothing more */
+	bool glob;     /* a component with globs was written */
+	bool kept;     /* and is more than a trailing ** */
+	bool deep;     /* a ** was seen */
 	bool last_deep;
 	unsigned int tokens; /* components from the first glob on */
 	size_t literal_len;
@@ -114,7 +114,8 @@ static int form_make(struct form *f, const char *pattern, bool floating)
 	f->out[f->len] = '\0';
 	if (!f->kept) {
 		form_plain(f);
-		/* Without globs left a floating restriction still is one: its ** stays, for who adds the rule again. */
+		/* Without globs left a floating restriction still is one: its ** stays, for who adds the rule
+		 * again. */
 		if (f->deep && floating)
 			memcpy(f->out + (f->len == 1 ? 0 : f->len), "/**", sizeof("/**"));
 		return 0;
@@ -129,7 +130,7 @@ static int rule_make(enum rule_kind kind, const char *pattern, const char *origi
 {
 	AUTO_FREE char *out = malloc(strlen(pattern) + 5);
 	AUTO_FREE char *from = strdup(origin ? origin : "");
-	struct form f = { .out = out };
+	struct form f = {.out = out};
 	int r;
 
 	if (!out || !from)
@@ -138,12 +139,12 @@ static int rule_make(enum rule_kind kind, const char *pattern, const char *origi
 	if (r < 0)
 		return r;
 	*ret_rule = (struct stored_rule){
-		.rule = { .kind = kind,
-			  .floating = f.deep && (kind == RULE_HIDE || kind == RULE_PROTECT),
-			  .literal_len = f.literal_len,
-			  .pattern = STEAL(out),
-			  .origin = STEAL(from),
-			  .id = id },
+		.rule = {.kind = kind,
+			 .floating = f.deep && (kind == RULE_HIDE || kind == RULE_PROTECT),
+			 .literal_len = f.literal_len,
+			 .pattern = STEAL(out),
+			 .origin = STEAL(from),
+			 .id = id},
 		.weight = (uint32_t)f.weight,
 		.literal = !f.kept,
 	};
@@ -203,7 +204,7 @@ int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char
 int policy_builder_private(struct policy_builder *b, const char *path)
 {
 	AUTO_FREE char *out = malloc(strlen(path) + 5);
-	struct form f = { .out = out };
+	struct form f = {.out = out};
 	char **list;
 	int r;
 

@@ -9,7 +9,7 @@
 struct stored_rule {
 	struct rule rule;
 	uint32_t weight; /* bytes of the path the pattern spells out before its first glob character */
-	bool literal;    /* no globs: the pattern is a path */
+	bool literal;	 /* no globs: the pattern is a path */
 };
 
 struct policy_builder {

@@ -1,9 +1,10 @@
 /*
- * What the policy says of one operation on one object. One walk over the path's components collects the rules that
- * match it, the strongest of each kind; the operation then picks from those. No I/O, no allocation, no state.
+ * What the policy says of one operation on one object. One walk over the path's components collects the rules
+ * that match it, the strongest of each kind; the operation then picks from those. No I/O, no allocation, no
+ * state.
  *
- * Except rules lift what was added before them. Which one applies is known only after the walk, so where one matched
- * together with a restriction, the path is walked once more with the restrictions before it left out.
+ * Except rules lift what was added before them. Which one applies is known only after the walk, so where one
+ * matched together with a restriction, the path is walked once more with the restrictions before it left out.
  */
 #include <errno.h>
 #include <limits.h>
@@ -18,14 +19,14 @@ struct hit {
 	uint32_t weight;
 };
 
-#define HIT_NULL ((struct hit){ .rule = RULE_UNSET })
+#define HIT_NULL ((struct hit){.rule = RULE_UNSET})
 
 struct walk {
-	int32_t since;       /* restrictions with an id up to this one are lifted */
-	int32_t except;      /* the last except rule that matches */
-	struct hit allow;    /* read or write rule that decides */
-	bool allow_writes;   /* it is a write rule */
-	struct hit write;    /* longest write rule */
+	int32_t since;	   /* restrictions with an id up to this one are lifted */
+	int32_t except;	   /* the last except rule that matches */
+	struct hit allow;  /* read or write rule that decides */
+	bool allow_writes; /* it is a write rule */
+	struct hit write;  /* longest write rule */
 	struct hit exec;
 	struct hit hide, protect;
 	struct hit hide_deep, protect_deep;
@@ -36,7 +37,7 @@ struct walk {
 static void take(struct hit *h, int32_t rule, uint32_t weight)
 {
 	if (h->rule == RULE_UNSET || weight > h->weight || (weight == h->weight && rule > h->rule))
-		*h = (struct hit){ .rule = rule, .weight = weight };
+		*h = (struct hit){.rule = rule, .weight = weight};
 }
 
 static void match(struct walk *w, enum slot slot, int32_t rule, uint32_t weight)
@@ -111,7 +112,8 @@ static void match_node(const struct policy *p, struct walk *w, uint32_t node, ui
 			match(w, (enum slot)i, n->slot[i], weight);
 }
 
-static void match_glob(const struct policy *p, struct walk *w, const struct glob_rule *g, const char *path, size_t len)
+static void match_glob(const struct policy *p, struct walk *w, const struct glob_rule *g, const char *path,
+		       size_t len)
 {
 	bool below;
 
@@ -143,15 +145,15 @@ static void walk_once(const struct policy *p, const char *path, size_t len, int3
 	uint32_t at = 0;
 	size_t pos = 1;
 
-	*w = (struct walk){ .since = since,
-			    .except = RULE_UNSET,
-			    .allow = HIT_NULL,
-			    .write = HIT_NULL,
-			    .exec = HIT_NULL,
-			    .hide = HIT_NULL,
-			    .protect = HIT_NULL,
-			    .hide_deep = HIT_NULL,
-			    .protect_deep = HIT_NULL };
+	*w = (struct walk){.since = since,
+			   .except = RULE_UNSET,
+			   .allow = HIT_NULL,
+			   .write = HIT_NULL,
+			   .exec = HIT_NULL,
+			   .hide = HIT_NULL,
+			   .protect = HIT_NULL,
+			   .hide_deep = HIT_NULL,
+			   .protect_deep = HIT_NULL};
 	if (len == 0 || path[0] != '/') {
 		w->bad = true;
 		return;
@@ -188,12 +190,13 @@ static void walk_path(const struct policy *p, const char *path, size_t len, stru
 
 static struct verdict deny(const struct policy *p, int err, int32_t rule)
 {
-	return (struct verdict){ .kind = VERDICT_DENY, .err = err, .rule = rule == RULE_UNSET ? NULL : &p->rules[rule] };
+	return (struct verdict){
+		.kind = VERDICT_DENY, .err = err, .rule = rule == RULE_UNSET ? NULL : &p->rules[rule]};
 }
 
 static struct verdict allow(const struct policy *p, int32_t rule)
 {
-	return (struct verdict){ .kind = VERDICT_ALLOW, .rule = rule == RULE_UNSET ? NULL : &p->rules[rule] };
+	return (struct verdict){.kind = VERDICT_ALLOW, .rule = rule == RULE_UNSET ? NULL : &p->rules[rule]};
 }
 
 /* The restriction that counts: a floating one, else one no less specific than the rule that allows. */
@@ -207,8 +210,9 @@ static int32_t counts(const struct walk *w, const struct hit *deep, const struct
 }
 
 /*
- * Whether something below PATH may be allowed, so that one must be able to walk through it. HIDE is the rule that hides
- * PATH, or RULE_UNSET: only what is more specific than that can be allowed below (a path below it is).
+ * Whether something below PATH may be allowed, so that one must be able to walk through it. HIDE is the rule
+ * that hides PATH, or RULE_UNSET: only what is more specific than that can be allowed below (a path below it
+ * is).
  */
 static bool leads_on(const struct policy *p, const struct walk *w, int32_t hide, const char *path, size_t len)
 {
@@ -275,7 +279,8 @@ struct verdict policy_path(const struct policy *p, enum op op, const char *path,
 	case OP_STAT:
 		if (w.allow.rule != RULE_UNSET)
 			return allow(p, w.allow.rule);
-		return leads_on(p, &w, RULE_UNSET, path, len) ? allow(p, RULE_UNSET) : deny(p, EACCES, RULE_UNSET);
+		return leads_on(p, &w, RULE_UNSET, path, len) ? allow(p, RULE_UNSET)
+							      : deny(p, EACCES, RULE_UNSET);
 	case OP_WRITE:
 		return judge_write(p, &w);
 	case OP_EXEC:
@@ -339,8 +344,8 @@ struct verdict policy_path_move(const struct policy *p, const char *path, size_t
 		if (!holds_by_name(p, g->rule))
 			continue;
 		states = glob_states(g, path, len, &below);
-		/* With ** in front the rule finds its object anew wherever below the anchor the directory lands; any
-		 * other state says that part of the pattern is already behind. */
+		/* With ** in front the rule finds its object anew wherever below the anchor the directory
+		 * lands; any other state says that part of the pattern is already behind. */
 		if (g->tok[0].kind == GLOB_DEEP)
 			at_large = 3;
 		if (states & ~at_large & ~(1ULL << g->n))

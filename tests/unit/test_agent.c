@@ -88,11 +88,16 @@ static void test_contents(void **state)
 	static const struct {
 		const char *name, *host, *key, *state, *arg, *env;
 	} t[] = {
-		{ "claude", "mcp-proxy.anthropic.com", "ANTHROPIC_API_KEY", "~/.claude.json", "--settings", "DISABLE_AUTOUPDATER=1" },
-		{ "codex", "chatgpt.com", "OPENAI_API_KEY", "~/.codex", "sandbox_mode=\"danger-full-access\"", NULL },
-		{ "gemini", "generativelanguage.googleapis.com", "GEMINI_API_KEY", "~/.gemini", NULL, "GEMINI_SANDBOX=false" },
-		{ "opencode", "models.dev", "OPENROUTER_API_KEY", "~/.local/share/opencode", NULL, "OPENCODE_DISABLE_AUTOUPDATE=true" },
-		{ "aider", "api.openai.com", "ANTHROPIC_API_KEY", "~/.aider.conf.yml", NULL, "AIDER_CHECK_UPDATE=false" },
+		{"claude", "mcp-proxy.anthropic.com", "ANTHROPIC_API_KEY", "~/.claude.json", "--settings",
+		 "DISABLE_AUTOUPDATER=1"},
+		{"codex", "chatgpt.com", "OPENAI_API_KEY", "~/.codex", "sandbox_mode=\"danger-full-access\"",
+		 NULL},
+		{"gemini", "generativelanguage.googleapis.com", "GEMINI_API_KEY", "~/.gemini", NULL,
+		 "GEMINI_SANDBOX=false"},
+		{"opencode", "models.dev", "OPENROUTER_API_KEY", "~/.local/share/opencode", NULL,
+		 "OPENCODE_DISABLE_AUTOUPDATE=true"},
+		{"aider", "api.openai.com", "ANTHROPIC_API_KEY", "~/.aider.conf.yml", NULL,
+		 "AIDER_CHECK_UPDATE=false"},
 	};
 
 	(void)state;
@@ -114,8 +119,10 @@ static void test_infer(void **state)
 	static const struct {
 		const char *command, *name;
 	} t[] = {
-		{ "claude", "claude" },	  { "/usr/local/bin/codex", "codex" }, { "./gemini", "gemini" }, { "bash", NULL },
-		{ "claude/", NULL },	  { "", NULL },			       { "claudette", NULL },	 { "/", NULL },
+		{"claude", "claude"},	{"/usr/local/bin/codex", "codex"},
+		{"./gemini", "gemini"}, {"bash", NULL},
+		{"claude/", NULL},	{"", NULL},
+		{"claudette", NULL},	{"/", NULL},
 	};
 	struct agent a;
 

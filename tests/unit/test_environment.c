@@ -27,28 +27,72 @@ static void test_names(void **state)
 		const char *name;
 		enum fate fate;
 	} t[] = {
-		{ "PATH", KEPT },	      { "HOME", KEPT },		       { "LANG", KEPT },	     { "LC_ALL", KEPT },
-		{ "TERM", KEPT },	      { "PWD", KEPT },		       { "KEYBOARD", KEPT },	     { "KEYMAP", KEPT },
-		{ "KEY_REPEAT", KEPT },	      { "KEY", KEPT },		       { "MONKEY", KEPT },	     { "TOKENIZERS_PARALLELISM", KEPT },
-		{ "MAX_OUTPUT_TOKENS", KEPT }, { "BYPASS", KEPT },	       { "PASSIVE", KEPT },	     { "SECRETARY", KEPT },
-		{ "PATCH", KEPT },	      { "AWS_REGION", KEPT },	       { "CI", KEPT },		     { "npm_config_cache", KEPT },
-		{ "GIT_AUTHOR_NAME", KEPT },  { "XDG_CONFIG_HOME", KEPT },     { "NODE_OPTIONS", KEPT },     { "_", KEPT },
-		{ "GITHUB_TOKEN", SECRET },   { "GH_TOKEN", SECRET },	       { "NPM_TOKEN", SECRET },	     { "MYTOKEN", SECRET },
-		{ "token", SECRET },	      { "my_api_key", SECRET },	       { "ANTHROPIC_API_KEY", SECRET }, { "OPENAI_APIKEY", SECRET },
-		{ "DB_PASSWORD", SECRET },    { "PGPASSWORD", SECRET },	       { "MYSQL_PWD_PASSWD", SECRET }, { "SECRET", SECRET },
-		{ "CLIENT_SECRET_VALUE", SECRET }, { "AWS_ACCESS_KEY_ID", SECRET }, { "AWS_PROFILE", SECRET }, { "AWS_SESSION_TOKEN", SECRET },
-		{ "GOOGLE_APPLICATION_CREDENTIALS", SECRET }, { "SSH_PRIVATE_KEY", SECRET }, { "VAULT_ADDR", SECRET },
-		{ "AZURE_CLIENT_ID", SECRET }, { "SESSION_COOKIE", SECRET },   { "SENTRY_DSN", SECRET },     { "DOCKER_AUTH_CONFIG", SECRET },
-		{ "ACTIONS_RUNTIME_URL", SECRET }, { "CI_JOB_JWT_V2", SECRET }, { "GPG_PASSPHRASE", SECRET }, { "KUBECONFIG", SECRET },
-		{ "SSH_AUTH_SOCK", SOCKET },  { "DBUS_SESSION_BUS_ADDRESS", SOCKET }, { "XDG_RUNTIME_DIR", SOCKET }, { "DISPLAY", SOCKET },
-		{ "WAYLAND_DISPLAY", SOCKET }, { "XAUTHORITY", SOCKET },       { "DOCKER_HOST", SOCKET },    { "TMUX", SOCKET },
+		{"PATH", KEPT},
+		{"HOME", KEPT},
+		{"LANG", KEPT},
+		{"LC_ALL", KEPT},
+		{"TERM", KEPT},
+		{"PWD", KEPT},
+		{"KEYBOARD", KEPT},
+		{"KEYMAP", KEPT},
+		{"KEY_REPEAT", KEPT},
+		{"KEY", KEPT},
+		{"MONKEY", KEPT},
+		{"TOKENIZERS_PARALLELISM", KEPT},
+		{"MAX_OUTPUT_TOKENS", KEPT},
+		{"BYPASS", KEPT},
+		{"PASSIVE", KEPT},
+		{"SECRETARY", KEPT},
+		{"PATCH", KEPT},
+		{"AWS_REGION", KEPT},
+		{"CI", KEPT},
+		{"npm_config_cache", KEPT},
+		{"GIT_AUTHOR_NAME", KEPT},
+		{"XDG_CONFIG_HOME", KEPT},
+		{"NODE_OPTIONS", KEPT},
+		{"_", KEPT},
+		{"GITHUB_TOKEN", SECRET},
+		{"GH_TOKEN", SECRET},
+		{"NPM_TOKEN", SECRET},
+		{"MYTOKEN", SECRET},
+		{"token", SECRET},
+		{"my_api_key", SECRET},
+		{"ANTHROPIC_API_KEY", SECRET},
+		{"OPENAI_APIKEY", SECRET},
+		{"DB_PASSWORD", SECRET},
+		{"PGPASSWORD", SECRET},
+		{"MYSQL_PWD_PASSWD", SECRET},
+		{"SECRET", SECRET},
+		{"CLIENT_SECRET_VALUE", SECRET},
+		{"AWS_ACCESS_KEY_ID", SECRET},
+		{"AWS_PROFILE", SECRET},
+		{"AWS_SESSION_TOKEN", SECRET},
+		{"GOOGLE_APPLICATION_CREDENTIALS", SECRET},
+		{"SSH_PRIVATE_KEY", SECRET},
+		{"VAULT_ADDR", SECRET},
+		{"AZURE_CLIENT_ID", SECRET},
+		{"SESSION_COOKIE", SECRET},
+		{"SENTRY_DSN", SECRET},
+		{"DOCKER_AUTH_CONFIG", SECRET},
+		{"ACTIONS_RUNTIME_URL", SECRET},
+		{"CI_JOB_JWT_V2", SECRET},
+		{"GPG_PASSPHRASE", SECRET},
+		{"KUBECONFIG", SECRET},
+		{"SSH_AUTH_SOCK", SOCKET},
+		{"DBUS_SESSION_BUS_ADDRESS", SOCKET},
+		{"XDG_RUNTIME_DIR", SOCKET},
+		{"DISPLAY", SOCKET},
+		{"WAYLAND_DISPLAY", SOCKET},
+		{"XAUTHORITY", SOCKET},
+		{"DOCKER_HOST", SOCKET},
+		{"TMUX", SOCKET},
 	};
-	struct string_list none = { .v = NULL };
+	struct string_list none = {.v = NULL};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
 		char entry[128];
-		char *from[] = { entry, NULL };
+		char *from[] = {entry, NULL};
 		struct string_list env, dropped;
 
 		snprintf(entry, sizeof(entry), "%s=value", t[i].name);
@@ -65,11 +109,17 @@ static void test_names(void **state)
 
 static void test_pass(void **state)
 {
-	char *from[] = { (char[]){ "A=1" }, (char[]){ "MY_TOKEN=t=u" }, (char[]){ "OTHER_TOKEN=x" }, (char[]){ "DISPLAY=:0" },
-				(char[]){ "EMPTY=" }, (char[]){ "A=2" }, (char[]){ "=bad" }, (char[]){ "novalue" }, NULL };
-	char *asked[] = { (char[]){ "MY_TOKEN" }, (char[]){ "DISPLAY" }, (char[]){ "UNSET" }, (char[]){ "NEW=a=b" },
-				 (char[]){ "OTHER_TOKEN=mine" }, (char[]){ "A=3" }, NULL };
-	struct string_list pass = { .v = asked, .n = ARRAY_LEN(asked) - 1 }, env, dropped;
+	char *from[] = {(char[]){"A=1"},	(char[]){"MY_TOKEN=t=u"}, (char[]){"OTHER_TOKEN=x"},
+			(char[]){"DISPLAY=:0"}, (char[]){"EMPTY="},	  (char[]){"A=2"},
+			(char[]){"=bad"},	(char[]){"novalue"},	  NULL};
+	char *asked[] = {(char[]){"MY_TOKEN"},
+			 (char[]){"DISPLAY"},
+			 (char[]){"UNSET"},
+			 (char[]){"NEW=a=b"},
+			 (char[]){"OTHER_TOKEN=mine"},
+			 (char[]){"A=3"},
+			 NULL};
+	struct string_list pass = {.v = asked, .n = ARRAY_LEN(asked) - 1}, env, dropped;
 
 	(void)state;
 	assert_int_equal(environment_build(from, &pass, &env, &dropped), 0);
@@ -100,9 +150,9 @@ static void test_pass(void **state)
 
 static void test_bad(void **state)
 {
-	char *asked[] = { (char[]){ "=x" }, NULL };
-	struct string_list pass = { .v = asked, .n = 1 }, env = { .n = 99 }, dropped = { .n = 99 };
-	struct string_list none = { .v = NULL };
+	char *asked[] = {(char[]){"=x"}, NULL};
+	struct string_list pass = {.v = asked, .n = 1}, env = {.n = 99}, dropped = {.n = 99};
+	struct string_list none = {.v = NULL};
 
 	(void)state;
 	assert_int_equal(environment_build(NULL, &pass, &env, &dropped), -EINVAL);

@@ -144,7 +144,9 @@ static void test_verdict(void **state)
 		const char *rules[10];
 		struct ask asks[20];
 	} t[] = {
-		{ "nothing", { NULL }, { { R, "/", EACCES, -1 }, { S, "/", EACCES, -1 }, { W, "/x", EACCES, -1 }, { X, "/x", EACCES, -1 } } },
+		{ "nothing",
+		  { NULL },
+		  { { R, "/", EACCES, -1 }, { S, "/", EACCES, -1 }, { W, "/x", EACCES, -1 }, { X, "/x", EACCES, -1 } } },
 		{ "allow",
 		  { "read /usr", "write /w", "exec /usr/bin" },
 		  { { R, "/usr/lib/x", 0, 0 },	     { R, "/usr", 0, 0 },	  { R, "/usrx", EACCES, -1 },
