@@ -60,7 +60,7 @@ int value_size(const char *s, uint64_t *ret_bytes)
 			return -ERANGE;
 	}
 	/* Less than this no program starts in: surely a forgotten unit. */
-	if (n < 1024 * 1024 || n > (uint64_t)INT64_MAX)
+	if (n < UINT64_C(1024) * 1024 || n > (uint64_t)INT64_MAX)
 		return -ERANGE;
 	*ret_bytes = n;
 	return 0;
