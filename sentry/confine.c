@@ -29,7 +29,7 @@ static const int allowed[] = {
 	NR_clock_gettime, NR_clock_nanosleep, NR_nanosleep, NR_restart_syscall, NR_getrandom, NR_unshare, NR_sysinfo,
 	NR_membarrier, NR_prctl,
 	/* notifications, the guest's memory, the monitor, the record */
-	NR_ioctl, NR_poll, NR_ppoll, NR_process_vm_readv, NR_process_vm_writev, NR_recvfrom, NR_sendto, NR_recvmsg,
+	NR_ioctl, NR_poll, NR_getcpu, NR_ppoll, NR_process_vm_readv, NR_process_vm_writev, NR_recvfrom, NR_sendto, NR_recvmsg,
 	NR_sendmsg, NR_write, NR_read, NR_pread64, NR_writev, NR_wait4, NR_waitid, NR_eventfd2,
 	/* the caller: its descriptors, ids, processes */
 	NR_pidfd_open, NR_pidfd_getfd, NR_pidfd_send_signal, NR_rt_tgsigqueueinfo, NR_getpgid, NR_kill,

@@ -84,6 +84,11 @@ struct verdict call_judge_move(struct call *c, int index, const char *path, size
 	return judged(c, index, OP_WRITE, path, len, policy_path_move(c->policy, path, len, is_dir));
 }
 
+struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to, size_t to_len, bool is_dir)
+{
+	return judged(c, 1, OP_WRITE, to, to_len, policy_path_rename(c->policy, from, from_len, to, to_len, is_dir));
+}
+
 struct verdict call_judge_nameless(struct call *c, int index, enum op op, const char *name, size_t len)
 {
 	struct verdict v = VERDICT_NULL;
@@ -168,6 +173,9 @@ int call_write(const struct call *c, uint64_t addr, const void *buf, size_t len)
 	return memory_result(c->s->mech->ops->write(c->s->mech, &c->ev, addr, buf, len));
 }
 
+/* Helpers see some calls only: what they remember of a caller could be of before an exec. */
+static __thread bool is_receiver;
+
 static struct reply decide(struct call *c)
 {
 	int r;
@@ -210,10 +218,38 @@ static size_t record_object(char *to, size_t room, const struct call *c, int ind
 	return n;
 }
 
+/*
+ * Who the caller is, for the record. A status read costs more than all else of a permitted write, so the receiver
+ * remembers it for a moment; an exec, which changes the name, is always looked at, and forgets it.
+ */
+static void record_caller(const struct call *c, struct record *rec)
+{
+	enum { KNOWN = 64, KNOWN_NS = 50000000 };
+	static __thread struct known {
+		uint64_t until_ns;
+		pid_t tid, guest_tid;
+		char comm[16];
+	} known[KNOWN];
+	struct known *k = &known[(unsigned int)c->ev.tid % KNOWN];
+	bool is_exec = c->row != NULL && c->row->family == FAM_EXEC;
+	struct caller_status st;
+
+	if (!is_receiver || is_exec || k->tid != c->ev.tid || rec->time_ns >= k->until_ns ||
+	    rec->time_ns + KNOWN_NS < k->until_ns) {
+		if (caller_status(c->s->proc_fd, c->ev.tid, &st) < 0)
+			st = (struct caller_status){ .guest_tid = c->ev.tid };
+		k->tid = c->ev.tid;
+		k->guest_tid = st.guest_tid;
+		k->until_ns = is_exec ? 0 : rec->time_ns + KNOWN_NS;
+		memcpy(k->comm, st.comm, sizeof(k->comm));
+	}
+	rec->tid = k->guest_tid;
+	memcpy(rec->comm, k->comm, sizeof(rec->comm));
+}
+
 static void record_call(const struct call *c, const struct reply *r, uint32_t flags)
 {
 	struct record rec;
-	struct caller_status st;
 	struct timespec now;
 	size_t n;
 
@@ -228,13 +264,7 @@ static void record_call(const struct call *c, const struct reply *r, uint32_t fl
 	rec.level = (uint8_t)c->level;
 	rec.op = (uint8_t)c->op;
 	memset(rec.reserved, 0, sizeof(rec.reserved));
-	if (caller_status(c->s->proc_fd, c->ev.tid, &st) == 0) {
-		rec.tid = st.guest_tid;
-		memcpy(rec.comm, st.comm, sizeof(rec.comm));
-	} else {
-		rec.tid = c->ev.tid;
-		memset(rec.comm, 0, sizeof(rec.comm));
-	}
+	record_caller(c, &rec);
 	n = record_object(rec.object, sizeof(rec.object), c, 0);
 	rec.object_len = (uint16_t)n;
 	rec.object2_len = (uint16_t)record_object(rec.object + n, sizeof(rec.object) - n, c, 1);
@@ -298,6 +328,7 @@ int handle_loop(struct sentry *s)
 	int r;
 
 	r = pool_thread_start();
+	is_receiver = true;
 	while (r == 0) {
 		c = pool_get(s->pool);
 		if (c == NULL)
