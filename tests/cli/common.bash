@@ -28,3 +28,8 @@ refused() {
     return 1
   fi
 }
+
+[ -x "$GABION" ] || {
+  echo "there is no $GABION: make builds it"
+  false
+}
