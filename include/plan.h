@@ -36,6 +36,7 @@ enum plan_key {
 	PLAN_SEND,
 	PLAN_SIGNAL,
 	PLAN_PROCESS,
+	PLAN_TRACE,
 	PLAN_COUNT
 };
 

@@ -39,7 +39,8 @@ enum family {
 	FAM_BIND,     /* bind, listen */
 	FAM_SEND,     /* sendto, sendmsg, sendmmsg: an address may ride along */
 	FAM_SIGNAL,   /* kill and friends, pidfd_open */
-	FAM_PROCESS,  /* other processes' limits, priorities, memory */
+	FAM_PROCESS,  /* other processes' limits and priorities: guarded by user ids alone */
+	FAM_TRACE,    /* other processes' memory, registers, descriptors: guarded by ptrace access checks */
 	FAM_RING,     /* io_uring_* */
 	FAM_DENIED,   /* never permitted */
 	FAM_COUNT

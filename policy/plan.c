@@ -99,8 +99,11 @@ static const struct row rows[] = {
 	  "the mount view and the network namespace hold every name that can be bound" },
 
 	{ PLAN_SIGNAL, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
-	{ PLAN_SIGNAL, FLOOR_LANDLOCK_SCOPE, 0, WISH_ANY, LEVEL_NATIVE, "Landlock keeps signals inside the tree" },
 	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
+
+	{ PLAN_TRACE, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
+	{ PLAN_TRACE, FLOOR_LANDLOCK_FS, 0, WISH_ANY, LEVEL_NATIVE,
+	  "a Landlock domain traces nothing outside itself; gabion's own processes in it are not dumpable" },
 };
 /* clang-format on */
 
@@ -129,6 +132,7 @@ static const struct {
 	[PLAN_SEND] = {LEVEL_EMULATE, "an address may ride along: it is judged"},
 	[PLAN_SIGNAL] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
 	[PLAN_PROCESS] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
+	[PLAN_TRACE] = {LEVEL_EMULATE, "processes outside the tree can be named, and nobody can trace for the caller: refused"},
 };
 
 /* What a reader of the plan should know rather than that no row fitted: the condition that broke the pair. */
@@ -303,6 +307,7 @@ static bool can_emulate(enum plan_key k)
 	case PLAN_SOCKET:
 	case PLAN_SIGNAL:
 	case PLAN_PROCESS:
+	case PLAN_TRACE:
 	case PLAN_COUNT:
 		break;
 	}
@@ -372,6 +377,8 @@ enum plan_key plan_key_of(const struct sys_row *row)
 		return PLAN_SIGNAL;
 	case FAM_PROCESS:
 		return PLAN_PROCESS;
+	case FAM_TRACE:
+		return PLAN_TRACE;
 	case FAM_NONE:
 	case FAM_RING:
 	case FAM_DENIED:
@@ -388,7 +395,7 @@ const char *plan_key_name(enum plan_key k)
 		[PLAN_CHANGE] = "change",   [PLAN_LIST] = "list",	[PLAN_CHDIR] = "chdir",
 		[PLAN_EXEC] = "exec",	    [PLAN_WATCH] = "watch",	[PLAN_SOCKET] = "socket",
 		[PLAN_CONNECT] = "connect", [PLAN_BIND] = "bind",	[PLAN_SEND] = "send",
-		[PLAN_SIGNAL] = "signal",   [PLAN_PROCESS] = "process",
+		[PLAN_SIGNAL] = "signal",   [PLAN_PROCESS] = "process", [PLAN_TRACE] = "trace",
 	};
 
 	return (unsigned int)k < PLAN_COUNT ? names[k] : "none";

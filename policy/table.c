@@ -81,7 +81,7 @@ const char *table_family_name(enum family f)
 		[FAM_BIND] = "bind",
 		[FAM_SEND] = "send",
 		[FAM_SIGNAL] = "signal",
-		[FAM_PROCESS] = "process",
+		[FAM_PROCESS] = "process", [FAM_TRACE] = "trace",
 		[FAM_RING] = "ring",
 		[FAM_DENIED] = "denied",
 	};

@@ -59,6 +59,17 @@ static bool prepare(struct call *c, int index, int path, int dirfd, struct objec
 	return fs_permit(c, index, OP_WRITE, ret_obj, ret_reply);
 }
 
+/* A new link under a name that leads to something protected would plant whatever it points to (ln -s x .git). */
+static bool permit_link(struct call *c, int index, const struct object *o, struct reply *ret_reply)
+{
+	struct verdict v = call_judge_move(c, index, o->path, o->path_len, true);
+
+	if (v.kind == VERDICT_ALLOW)
+		return true;
+	*ret_reply = call_refuse(c, v);
+	return false;
+}
+
 static struct reply do_mkdir(struct call *c, int dirfd, mode_t mode)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
@@ -133,7 +144,7 @@ static struct reply do_symlink(struct call *c, uint64_t text_addr, int dirfd)
 		return fs_fault(r);
 	if (text[0] == '\0')
 		return reply_deny(ENOENT);
-	if (!prepare(c, 0, 0, dirfd, &o, &reply) || !fs_ready(c, &reply))
+	if (!prepare(c, 0, 0, dirfd, &o, &reply) || !permit_link(c, 0, &o, &reply) || !fs_ready(c, &reply))
 		return reply;
 	return fs_answer(symlinkat(text, o.parent, last_of(&o).name));
 }
@@ -156,6 +167,7 @@ static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsign
 {
 	AUTO_OBJECT struct object old = OBJECT_NULL, new = OBJECT_NULL;
 	struct reply reply;
+	struct stat st;
 	char path[32];
 
 	if ((flags & ~(unsigned int)(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) != 0)
@@ -166,7 +178,11 @@ static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsign
 			&old, &reply))
 		return reply;
 	if (!fs_permit(c, 0, OP_STAT, &old, &reply) || !prepare(c, 1, 1, new_dirfd, &new, &reply) ||
-	    !fs_permit(c, 0, OP_WRITE, &old, &reply) || !fs_ready(c, &reply))
+	    !fs_permit(c, 0, OP_WRITE, &old, &reply))
+		return reply;
+	if (fstat(old.fd, &st) < 0)
+		return reply_deny(errno);
+	if ((S_ISLNK(st.st_mode) && !permit_link(c, 1, &new, &reply)) || !fs_ready(c, &reply))
 		return reply;
 	path_of_fd(old.fd, path);
 	return fs_answer(linkat(c->s->proc_fd, path, new.parent, last_of(&new).name, AT_SYMLINK_FOLLOW));

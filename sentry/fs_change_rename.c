@@ -55,11 +55,18 @@ static bool parent_in_place(const struct call *c, const struct object *o)
 	       (n == (ssize_t)(len + sizeof(gone) - 1) && memcmp(now + len, gone, sizeof(gone) - 1) == 0);
 }
 
-static bool is_dir_now(const struct object *o)
+/* File type (S_IFMT) of O's name now, 0 where there is none. */
+static mode_t type_now(const struct object *o)
 {
 	struct stat st;
 
-	return fstatat(o->parent, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+	return fstatat(o->parent, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_mode & S_IFMT : 0;
+}
+
+/* What content can be reached through: a directory, or a link that may name one (ln -s x y; mv y .git). */
+static bool carries(mode_t type)
+{
+	return type == S_IFDIR || type == S_IFLNK;
 }
 
 static bool permit_move(struct call *c, int index, const struct object *o, bool is_dir,
@@ -78,16 +85,26 @@ static bool rename_locked(struct call *c, const struct object *old, const struct
 			  unsigned int flags, struct reply *ret_reply)
 {
 	char old_name[NAME_MAX + 2], new_name[NAME_MAX + 2];
-	bool old_dir, new_dir, any_dir;
+	mode_t old_type, new_type;
+	bool any;
 
 	if (!parent_in_place(c, old) || !parent_in_place(c, new))
 		return false;
-	old_dir = is_dir_now(old);
-	new_dir = is_dir_now(new);
+	old_type = type_now(old);
+	new_type = type_now(new);
 	/* A directory that is replaced must be empty, but what replaces it may be one with content. */
-	any_dir = old_dir || new_dir;
-	if (!permit_move(c, 0, old, (flags & RENAME_EXCHANGE) != 0 ? any_dir : old_dir, ret_reply) ||
-	    !permit_move(c, 1, new, any_dir, ret_reply) || !fs_ready(c, ret_reply))
+	any = carries(old_type) || carries(new_type);
+	if (!permit_move(c, 0, old, (flags & RENAME_EXCHANGE) != 0 ? any : carries(old_type), ret_reply) ||
+	    !permit_move(c, 1, new, any, ret_reply))
+		return true;
+	if (old_type == S_IFDIR || new_type == S_IFDIR) {
+		struct verdict v = call_judge_rename(c, old->path, old->path_len, new->path, new->path_len, true);
+		if (v.kind != VERDICT_ALLOW) {
+			*ret_reply = call_refuse(c, v);
+			return true;
+		}
+	}
+	if (!fs_ready(c, ret_reply))
 		return true;
 	(void)snprintf(old_name, sizeof(old_name), "%s%s", old->name, old->slash ? "/" : "");
 	(void)snprintf(new_name, sizeof(new_name), "%s%s", new->name, new->slash ? "/" : "");

@@ -151,7 +151,7 @@ static int reopen(const struct call *c, int fd, uint64_t flags)
 
 	path_of_fd(fd, name);
 	flags &= ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW);
-	return openat(c->s->proc_fd, name, (int)flags | O_CLOEXEC | O_NOCTTY);
+	return openat(c->s->proc_fd, name, (int)flags | O_CLOEXEC | O_NOCTTY, 0);
 }
 
 static struct reply answer(int fd, uint64_t flags)
@@ -245,9 +245,10 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 	v = judge(c, o, flags, false);
 	if (v.kind != VERDICT_ALLOW)
 		return call_refuse(c, v);
-	/* Only with O_NOFOLLOW is the object a link. */
+	/* Only with O_NOFOLLOW is the object a link. O_PATH would give it natively; C libraries open a link so to try what Linux
+	 * does not do on links (fchmodat(3) before fchmodat2), and expect this errno then. */
 	if (S_ISLNK(st.st_mode))
-		return reply_deny(ELOOP);
+		return reply_deny(flags & O_PATH ? EOPNOTSUPP : ELOOP);
 	if (flags & O_PATH) {
 		/* An O_PATH descriptor cannot be handed over, and for more than files and directories to open is to act. */
 		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))

@@ -82,6 +82,8 @@ struct verdict call_judge_move(struct call *c, int index, const char *path, size
 /* For an object that has no path (PATH is only its name for the record): the caller holds it already, no rule speaks of
  * it; OP_EXEC and OP_CONNECT are denied. */
 struct verdict call_judge_nameless(struct call *c, int index, enum op op, const char *name, size_t len);
+/* A rename as a whole (policy_path_rename), remembered as object 1. */
+struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to, size_t to_len, bool is_dir);
 /* The denying reply for V. */
 struct reply call_refuse(const struct call *c, struct verdict v);
 /* A refusal that no rule made but the call's class, the plan or its nature; ERR (0: EPERM) goes to the guest, the refusal
