@@ -74,8 +74,15 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 		return o->agent != NULL ? r : 0;
 	if (r < 0)
 		return r;
+	/* Right behind the program's name: what a person typed, subcommands and -- among it, keeps its place. */
+	struct string_list argv = { NULL, 0 };
+	r = string_list_add(&argv, p->argv.v[0]);
 	for (size_t i = 0; r == 0 && i < a.args.n; i++)
-		r = string_list_add(&p->argv, a.args.v[i]);
+		r = string_list_add(&argv, a.args.v[i]);
+	for (size_t i = 1; r == 0 && i < p->argv.n; i++)
+		r = string_list_add(&argv, p->argv.v[i]);
+	string_list_free(&p->argv);
+	p->argv = argv;
 	for (size_t i = 0; r == 0 && i < a.keys.n; i++)
 		r = string_list_add(pass, a.keys.v[i]);
 	for (size_t i = 0; r == 0 && i < a.env.n; i++)
@@ -120,6 +127,20 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 	return r;
 }
 
+/* Writable mounts execute only where the policy says so of them. */
+static void floor_exec(struct prepared *p)
+{
+	struct places *pl = &p->places;
+
+	pl->exec_workspace = true;
+	for (size_t i = 0; pl->workspaces[i] != NULL; i++)
+		pl->exec_workspace = pl->exec_workspace && policy_path(p->policy, OP_EXEC, pl->workspaces[i], strlen(pl->workspaces[i])).kind == VERDICT_ALLOW;
+	pl->exec_scratch = policy_path(p->policy, OP_EXEC, pl->scratch, strlen(pl->scratch)).kind == VERDICT_ALLOW;
+	for (size_t i = 0; i < pl->n; i++)
+		if (pl->v[i].link == NULL)
+			pl->v[i].exec = policy_path(p->policy, OP_EXEC, pl->v[i].target, strlen(pl->v[i].target)).kind == VERDICT_ALLOW;
+}
+
 int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
 {
 	struct prepared p = { .ids = FLOOR_IDS_NULL };
@@ -148,6 +169,8 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		r = rules_build(o, &p.places, mode, &p.rules, ret_why);
 	if (r == 0)
 		r = policy_compile(p.rules, &p.policy);
+	if (r == 0)
+		floor_exec(&p);
 	if (r < 0) {
 		if (*ret_why == NULL)
 			(void)!asprintf(ret_why, "the run could not be prepared: %s", strerror(-r));

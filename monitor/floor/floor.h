@@ -54,6 +54,7 @@ struct places {
 	char *user;          /* the guest's login name and shell for passwd */
 	char *shell;
 	uint64_t tmp_size;   /* bytes for /tmp and the scratch directory */
+	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
 };
 
 /* Who the guest is. Inside ids are what it sees, host ids what the kernel keeps. */

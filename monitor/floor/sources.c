@@ -172,7 +172,7 @@ int sources_open(const struct places *p, const struct floor_ids *ids, struct sou
 			r = 0;
 	}
 	for (size_t i = 0; r == 0 && p->workspaces[i] != NULL; i++)
-		r = open_place(&s, p->workspaces[i], p->workspaces[i], true, true, swap);
+		r = open_place(&s, p->workspaces[i], p->workspaces[i], true, p->exec_workspace, swap);
 	if (r < 0)
 		sources_close(&s);
 	else

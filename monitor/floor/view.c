@@ -255,7 +255,7 @@ static int private_trees(int root, const struct places *p)
 		if (strcmp(p->home, homes[i]) != 0)
 			r = cover(root, homes[i], SMALL_TMPFS, 0755, noexec);
 	if (r == 0)
-		r = put(root, view_tmpfs(p->tmp_size, 0700, ATTR_BASE), p->scratch, true);
+		r = put(root, view_tmpfs(p->tmp_size, 0700, p->exec_scratch ? ATTR_BASE : noexec), p->scratch, true);
 	return r;
 }
 
