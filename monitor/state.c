@@ -265,7 +265,16 @@ static json_t *load(const char *dir)
 	}
 	AUTO_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 
-	return fd < 0 ? NULL : json_loadfd(fd, JSON_REJECT_DUPLICATES, NULL);
+	/* json_loadfd() reads byte by byte, a system call each: every start looks at every kept run. */
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (!f)
+		return NULL;
+	fd_steal(&fd);
+	json_t *j = json_loadf(f, JSON_REJECT_DUPLICATES, NULL);
+
+	fclose(f);
+	return j;
 }
 
 int state_run_end(const char *dir, int exit_status, uint64_t refused)
@@ -462,8 +471,8 @@ static uint64_t walk_run(const struct state_run *run, bool remove)
 /* Keeps room for one more. */
 static void prune(const char *runs)
 {
-	struct state_run *list;
-	size_t n, kept = 1;
+	struct state_run *list = NULL;
+	size_t n = 0, kept = 1;
 	uint64_t bytes = 0, now = realtime_ns();
 
 	if (list_in(runs, &list, &n) < 0)
