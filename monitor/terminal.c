@@ -27,8 +27,6 @@
 #include "terminal.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +35,7 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
+#include "terminal_rescue.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -76,77 +75,6 @@ struct terminal {
 	struct buffer typed, shown;
 };
 
-/* -- The user's modes, given back whatever happens -- */
-
-static struct {
-	atomic_int armed;
-	pid_t pid;
-	int fd;
-	int flags; /* file status flags to give back; -1: none */
-	struct termios modes;
-} rescue = { .fd = -1, .flags = -1 };
-
-static bool foreground(int fd)
-{
-	pid_t group = tcgetpgrp(fd);
-
-	/* Not our controlling terminal: no job control between us. */
-	return group < 0 || group == getpgrp();
-}
-
-/* Async-signal-safe. TCSANOW: waiting for a stopped terminal to drain would be for ever. */
-static void set_modes(int fd, const struct termios *modes)
-{
-	sigset_t ttou, old;
-	int saved = errno;
-
-	sigemptyset(&ttou);
-	sigaddset(&ttou, SIGTTOU);
-	sigprocmask(SIG_BLOCK, &ttou, &old);
-	while (tcsetattr(fd, TCSANOW, modes) < 0 && errno == EINTR)
-		;
-	sigprocmask(SIG_SETMASK, &old, NULL);
-	errno = saved;
-}
-
-/* Children that were forked while the terminal was raw are not to touch it. */
-static void rescue_now(void)
-{
-	if (atomic_load(&rescue.armed) && rescue.pid == getpid() && foreground(rescue.fd)) {
-		atomic_store(&rescue.armed, 0);
-		set_modes(rescue.fd, &rescue.modes);
-		if (rescue.flags >= 0)
-			(void)fcntl(rescue.fd, F_SETFL, rescue.flags);
-	}
-}
-
-static void rescue_signal(int sig)
-{
-	rescue_now();
-	/* SA_RESETHAND: this time it is deadly. */
-	raise(sig);
-}
-
-static void rescue_prepare(int fd, const struct termios *modes)
-{
-	static const int deadly[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS };
-	static bool prepared;
-
-	rescue.fd = fd;
-	rescue.modes = *modes;
-	rescue.pid = getpid();
-	if (prepared)
-		return;
-	prepared = true;
-	(void)atexit(rescue_now);
-	for (size_t i = 0; i < ARRAY_LEN(deadly); i++) {
-		struct sigaction old, act = { .sa_handler = rescue_signal, .sa_flags = (int)SA_RESETHAND | SA_NODEFER };
-
-		if (sigaction(deadly[i], NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL)
-			(void)sigaction(deadly[i], &act, NULL);
-	}
-}
-
 /* -- Modes -- */
 
 /* In the background the modes are those of whoever is in front (a shell's line editor). */
@@ -169,7 +97,7 @@ void terminal_look(struct terminal_look *ret_look)
 		if (ret_look->wanted)
 			continue;
 		ret_look->wanted = true;
-		if (!foreground(fd))
+		if (!rescue_foreground(fd))
 			make_sane(&modes);
 		ret_look->modes = modes;
 		(void)ioctl(fd, TIOCGWINSZ, &ret_look->size);
@@ -195,8 +123,8 @@ static void go_raw(struct terminal *t)
 	raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | ISIG | IEXTEN);
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
-	atomic_store(&rescue.armed, 1);
-	set_modes(t->in, &raw);
+	rescue_arm(true);
+	rescue_set(t->in, &raw);
 	t->raw = true;
 }
 
@@ -204,9 +132,9 @@ static void go_cooked(struct terminal *t)
 {
 	if (!t->raw)
 		return;
-	if (foreground(t->in))
-		set_modes(t->in, &t->modes);
-	atomic_store(&rescue.armed, 0);
+	if (rescue_foreground(t->in))
+		rescue_set(t->in, &t->modes);
+	rescue_arm(false);
 	t->raw = false;
 }
 
@@ -247,7 +175,7 @@ static void set_timer(struct terminal *t)
 /* Brings modes in line with who is in front and what the guest asks for. */
 static void settle(struct terminal *t)
 {
-	bool back = !foreground(t->in), was = t->background;
+	bool back = !rescue_foreground(t->in), was = t->background;
 
 	t->background = back;
 	if (back) {
@@ -258,7 +186,7 @@ static void settle(struct terminal *t)
 		if (was) {
 			/* Brought forward: the modes to go back to are those of now. */
 			if (!t->raw && tcgetattr(t->in, &t->modes) == 0)
-				rescue_prepare(t->in, &t->modes);
+				rescue_prepare(t->in, &t->modes, t->in_flags);
 			terminal_resize(t);
 		}
 		t->asked = t->take == TAKE_ASKED && guest_asks(t);
@@ -283,7 +211,7 @@ void terminal_resume(struct terminal *t)
 	t->suspended = false;
 	share_flags(t, true);
 	/* Stopped by SIGSTOP nobody said suspend: the shell has changed the modes under us. */
-	if (t->raw && foreground(t->in)) {
+	if (t->raw && rescue_foreground(t->in)) {
 		t->raw = false;
 		go_raw(t);
 	}
@@ -413,8 +341,7 @@ int terminal_open(int master, const struct terminal_look *look, struct terminal 
 	t->take = look->is_tty[0] && (look->is_tty[1] || !leads_to_other(1)) ? TAKE_ALL : TAKE_ASKED;
 	t->reads_lines = look->is_tty[0];
 	t->closed_ms = CLOSED_MIN_MS;
-	rescue_prepare(t->in, &t->modes);
-	rescue.flags = t->in_flags;
+	rescue_prepare(t->in, &t->modes, t->in_flags);
 	terminal_resize(t);
 	settle(t);
 	*ret_t = t;
@@ -576,7 +503,7 @@ int terminal_serve(struct terminal *t, const struct pollfd *fds, int n)
 	if (t->suspended)
 		return 0;
 	/* Sent to the background since: a read would stop us. Or somebody took the terminal meanwhile. */
-	if ((in & POLLIN) && !foreground(t->in))
+	if ((in & POLLIN) && !rescue_foreground(t->in))
 		settle(t);
 	if (!listening(t))
 		in = 0;
@@ -632,7 +559,6 @@ struct terminal *terminal_close(struct terminal *t, int timeout_ms)
 		return NULL;
 	drain(t, timeout_ms);
 	go_cooked(t);
-	atomic_store(&rescue.armed, 0);
-	rescue.fd = rescue.flags = -1;
+	rescue_arm(false);
 	return destroy(t);
 }
