@@ -26,6 +26,7 @@
 
 enum {
 	KEEP_RUNS = 50,
+	SLACK_RUNS = 8, /* so many are removed at once, so that not every start pays for a look at all */
 	YOUNG_S = 600, /* a directory without run.json may be a run that just begins */
 	DEPTH_MAX = 8,
 };
@@ -468,11 +469,32 @@ static uint64_t walk_run(const struct state_run *run, bool remove)
 	return sum;
 }
 
-/* Keeps room for one more. */
+/* A cheap look, at every start: are there many runs, or much of records? */
+static bool prune_due(const char *runs)
+{
+	DIR *d = opendir(runs);
+	const struct dirent *e;
+	unsigned int n = 0;
+	uint64_t bytes = 0;
+
+	while (d && (e = readdir(d))) {
+		char record[NAME_MAX + 32];
+		struct stat st;
+
+		snprintf(record, sizeof(record), "%s/record.jsonl", e->d_name);
+		n += name_ok(e->d_name);
+		if (name_ok(e->d_name) && fstatat(dirfd(d), record, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes += (uint64_t)st.st_blocks * 512;
+	}
+	if (d)
+		closedir(d);
+	return n >= KEEP_RUNS || bytes > KEEP_BYTES;
+}
+
 static void prune(const char *runs)
 {
 	struct state_run *list = NULL;
-	size_t n = 0, kept = 1;
+	size_t n = 0, kept = 0;
 	uint64_t bytes = 0, now = realtime_ns();
 
 	if (list_in(runs, &list, &n) < 0)
@@ -482,7 +504,7 @@ static void prune(const char *runs)
 
 		bytes += walk_run(&list[i], false);
 		kept++;
-		if (list[i].status == RUN_RUNNING || young || (kept <= KEEP_RUNS && bytes <= KEEP_BYTES))
+		if (list[i].status == RUN_RUNNING || young || (kept <= KEEP_RUNS - SLACK_RUNS && bytes <= KEEP_BYTES))
 			continue;
 		(void)walk_run(&list[i], true);
 	}
@@ -506,7 +528,8 @@ int state_run_new(char **ret_path, char ret_id[32])
 
 	if (r < 0)
 		return r;
-	prune(runs);
+	if (prune_due(runs))
+		prune(runs);
 	sec = sec > EPOCH ? sec - EPOCH : 0;
 	for (int i = 0; i < 100; i++, sec++) {
 		AUTO_FREE char *path = NULL;

@@ -228,7 +228,7 @@ static void test_prune(void **state)
 		free(p);
 	}
 	assert_int_equal(state_run_list(&list, &n), 0);
-	assert_in_range(n, 50, 51);
+	assert_in_range(n, 42, 51);
 	for (size_t i = 0; i < n; i++) {
 		saw_live = saw_live || strcmp(list[i].dir, live) == 0;
 		assert_true(list[i].started_ns == 1 || list[i].started_ns > 1000 + 8);
