@@ -192,11 +192,11 @@ static bool to_pattern(char *out, const char *object, size_t len)
  * one at the top of the tree. Returns false where neither is to be advised. */
 static bool existing(char *pattern, const char *object, size_t len)
 {
-	AUTO_FREE char *path = strndup(object, len);
+	char path[RECORD_OBJECT_MAX + 1];
 	struct stat st;
 
-	if (!path)
-		return false;
+	memcpy(path, object, len);
+	path[len] = 0;
 	if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
 		return true;
 	char *slash = strrchr(path, '/'), *cut = strrchr(pattern, '/');
@@ -294,31 +294,11 @@ static const char *remark_for(const struct entry *e)
 		return "a failure of gabion's own";
 	if (e->op == OP_CONNECT)
 		return e->object_len && e->object[0] == '/' ? "--unix PATH, not there yet" : "--net HOST:PORT, not there yet";
-	if (!row)
+	if (!row || e->op != OP_NONE)
 		return NULL;
-	switch (row->family) {
-	case FAM_SOCKET:
-	case FAM_CONNECT:
-	case FAM_BIND:
-	case FAM_SEND:
+	if (row->family == FAM_SOCKET || row->family == FAM_CONNECT || row->family == FAM_BIND || row->family == FAM_SEND)
 		return "--net HOST:PORT, not there yet";
-	case FAM_SIGNAL:
-	case FAM_PROCESS:
-	case FAM_RING:
-	case FAM_DENIED:
-		return "no option allows it";
-	case FAM_NONE:
-	case FAM_OPEN:
-	case FAM_META:
-	case FAM_CHANGE:
-	case FAM_LIST:
-	case FAM_CHDIR:
-	case FAM_EXEC:
-	case FAM_WATCH:
-	case FAM_COUNT:
-	default:
-		return NULL;
-	}
+	return "no option allows it";
 }
 
 static void advise(const struct policy *p, const struct entry *e, struct advice *ret_a)

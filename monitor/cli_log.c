@@ -286,7 +286,8 @@ static bool find(const char *word, char **ret_file, char **ret_dir, char ret_id[
 		const char *hint = "all runs that are kept: gabion ps --all; a file is named with a slash: ./FILE";
 
 		if (!word)
-			cli_error("start one: gabion run -- COMMAND", r == -ENOENT ? "no run is recorded yet" : "cannot read the state directory: %s",
+			cli_error("start one: gabion run -- COMMAND",
+				  r == -ENOENT ? "no run is recorded yet" : "cannot read the state directory: %s",
 				  strerror(-r));
 		else if (r == -ENOTUNIQ)
 			cli_error(hint, "several runs begin with '%s'", word);
