@@ -107,7 +107,8 @@ static void put_mode(struct text *t, unsigned int v)
 		d[--i] = (char)('0' + (v & 7));
 		v >>= 3;
 	} while (v);
-	d[--i] = '0';
+	if (d[i] != '0')
+		d[--i] = '0';
 	quoted(t, d + i, sizeof(d) - i);
 }
 
