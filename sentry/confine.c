@@ -27,7 +27,7 @@ static const int allowed[] = {
 	NR_rseq, NR_exit, NR_exit_group, NR_rt_sigaction, NR_rt_sigprocmask, NR_rt_sigreturn, NR_tgkill, NR_sched_yield,
 	NR_sched_getaffinity, NR_gettid, NR_getpid, NR_getppid, NR_getuid, NR_geteuid, NR_getgid, NR_getegid,
 	NR_clock_gettime, NR_clock_nanosleep, NR_nanosleep, NR_restart_syscall, NR_getrandom, NR_unshare, NR_sysinfo,
-	NR_membarrier, NR_prctl,
+	NR_membarrier, NR_prctl, NR_sigaltstack,
 	/* notifications, the guest's memory, the monitor, the record */
 	NR_ioctl, NR_poll, NR_getcpu, NR_ppoll, NR_process_vm_readv, NR_process_vm_writev, NR_recvfrom, NR_sendto, NR_recvmsg,
 	NR_sendmsg, NR_write, NR_read, NR_pread64, NR_writev, NR_wait4, NR_waitid, NR_eventfd2,

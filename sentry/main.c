@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,12 +90,25 @@ static int control_start(struct control *k)
 	return -r;
 }
 
+/*
+ * The terminal's signals are for the guest and the monitor; a limit on file sizes or a closed socket makes the guest's
+ * call fail, not us.
+ */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE, SIGXFSZ };
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
 int sentry_run(const struct sentry_config *cfg)
 {
 	static struct sentry s;
 	static struct control k;
 	int r;
 
+	ignore_signals();
 	s = (struct sentry){
 		.proc_fd = cfg->proc_fd,
 		.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),

@@ -396,7 +396,8 @@ static int resolve_parent(struct call *c, int base, const char *path, size_t len
 	bool scoped = flags & (PATH_BENEATH | PATH_IN_ROOT);
 	struct object dir;
 	struct stat st;
-	int r, links = 0;
+	unsigned int links = 0;
+	int r;
 
 	object_init(&dir);
 	for (;;) {
