@@ -8,6 +8,9 @@
  * In version 2 a group with processes of its own cannot hand controllers to children, and ours has at least
  * ourselves. So the new group is made beside our own, below the nearest ancestor that can; but never beyond a
  * group with a limit, which the guest would escape that way.
+ *
+ * A controller that nobody enabled there yet is enabled. Where systemd looks after that group it may take it
+ * back when its own units change; one it uses itself (memory and pids as a rule) stays.
  */
 #include "monitor/floor/cgroup_find.h"
 
@@ -166,12 +169,20 @@ static bool limited(int dir)
 	return cgroup_read(dir, "cpuset.cpus", text, sizeof(text)) > 0 && text[0] != '\n';
 }
 
-/* Lets children of DIR have NEED. */
+/*
+ * Lets children of DIR have NEED. A group with processes is left alone: the kernel would refuse memory, but
+ * let cpu and pids be enabled and make the group a threaded domain, whose children take no processes. The
+ * hierarchy's real root, which alone has no type, may have both.
+ */
 static int enable(int dir, unsigned int need)
 {
 	char text[256];
-	int r = cgroup_read(dir, "cgroup.subtree_control", text, sizeof(text));
+	int r;
 
+	if (cgroup_read(dir, "cgroup.type", text, sizeof(text)) > 0 &&
+	    (strcmp(text, "domain\n") != 0 || cgroup_read(dir, "cgroup.procs", text, sizeof(text)) != 0))
+		return -EBUSY;
+	r = cgroup_read(dir, "cgroup.subtree_control", text, sizeof(text));
 	if (r < 0)
 		return r;
 	need &= ~parse_controllers(text, " \n");

@@ -108,15 +108,16 @@ static int setup_tree(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		snprintf(path, sizeof(path), "%s%s", tree, dirs[i]);
 		(void)mkdir(path, 0755);
-		put(dirs[i], "cgroup.procs", "");
+		put(dirs[i], "cgroup.procs", i == 1 ? "" : "1\n");
+		if (i > 0)
+			put(dirs[i], "cgroup.type", "domain\n");
 		put(dirs[i], "cgroup.controllers", i == 2 ? "memory pids\n" : "cpuset cpu io memory pids\n");
 		put(dirs[i], "cgroup.subtree_control",
 		    i == 0   ? "cpu memory pids\n"
 		    : i == 1 ? "memory pids\n"
 			     : "\n");
 	}
-	snprintf(path, sizeof(path), "%s/slice/own/cgroup.subtree_control", tree);
-	return unlink(path); /* as good as EBUSY: nothing is to be enabled there */
+	return 0;
 }
 
 static int teardown_tree(void **state)
@@ -155,6 +156,11 @@ static void test_parent(void **state)
 	snprintf(path, sizeof(path), "%s/slice/cgroup.subtree_control", tree);
 	assert_true(cgroup_read(AT_FDCWD, path, text, sizeof(text)) > 0);
 	assert_memory_equal(text, "+cpu", 4);
+	/* a threaded domain's children take no processes */
+	put("/slice", "cgroup.type", "domain threaded\n");
+	assert_int_equal(parent(CGROUP_MEMORY, &below, &why), 0);
+	assert_string_equal(below, "");
+	put("/slice", "cgroup.type", "domain\n");
 	/* /slice has no cpu at all: the one above */
 	put("/slice", "cgroup.controllers", "memory pids\n");
 	put("/slice", "cgroup.subtree_control", "memory pids\n");
