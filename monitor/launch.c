@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -44,12 +45,20 @@ struct start_msg {
 	char stage[96];
 };
 
+/* The guest's filter, compiled by the monitor while the sentry's process builds the view; shared memory. */
+struct filter_box {
+	int err; /* 0, or the negative errno of filter_build() */
+	unsigned short len;
+	struct sock_filter insns[BPF_MAXINSNS];
+};
+
 struct ends {
 	int start[2];   /* [0] monitor, [1] sentry */
 	int control[2];
 	int init[2];    /* [0] monitor, [1] init */
 	int report[2];  /* [0] sentry, [1] init and command */
-	int go[2];      /* monitor writes when the maps are there */
+	int go[2];      /* monitor writes when the maps are there, and again when the filter is */
+	struct filter_box *box;
 };
 
 static sigset_t saved_mask;
@@ -236,8 +245,11 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, EOPNOTSUPP, "the floor the plan was made for");
 
 	struct init_config cfg = { .l = l, .channel = e->init[1], .report = e->report[1], .tty = slave, .nested = spaces };
-	if ((r = filter_build(l->plan, &cfg.filter)) < 0)
-		stage_failed(e, r, "filter");
+	if (read(e->go[0], &c, 1) != 1)
+		_exit(EXIT_FAILURE);
+	if (e->box->err < 0)
+		stage_failed(e, e->box->err, "filter");
+	cfg.filter = (struct sock_fprog){ .len = e->box->len, .filter = e->box->insns };
 	int on = 1;
 	if (setsockopt(e->report[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		stage_failed(e, errno, "credentials");
@@ -254,7 +266,6 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	close(e->init[1]);
 	close(e->report[1]);
 	fd_close(slave);
-	filter_free(&cfg.filter);
 	if (spaces && (r = launch_become_guest(l->ids, SENTRY_CAPS)) < 0)
 		stage_failed(e, r, "ids of the sentry");
 	if (spaces && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) /* a change of ids cleared it */
@@ -288,12 +299,29 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 
 static int make_ends(struct ends *e)
 {
+	e->box = mmap(NULL, sizeof(*e->box), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (e->box == MAP_FAILED)
+		return err_now();
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->start) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->control) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->init) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->report) < 0 || pipe2(e->go, O_CLOEXEC) < 0)
 		return err_now();
 	return 0;
+}
+
+static void build_filter(const struct plan *plan, struct filter_box *box)
+{
+	struct sock_fprog prog = { .len = 0 };
+
+	box->err = filter_build(plan, &prog);
+	if (box->err == 0 && prog.len > BPF_MAXINSNS)
+		box->err = -E2BIG;
+	if (box->err == 0) {
+		box->len = prog.len;
+		memcpy(box->insns, prog.filter, prog.len * sizeof(*prog.filter));
+	}
+	filter_free(&prog);
 }
 
 /* Waits for the sentry's word. 0 with the pty's master, or the failure it reported. */
@@ -337,7 +365,7 @@ static int failure(struct launch_failure *f, int err, const char *stage)
 int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure)
 {
 	struct launched d = LAUNCHED_NULL;
-	struct ends e = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	struct ends e = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, NULL };
 	struct sources s = SOURCES_NULL;
 	int r = make_ends(&e);
 
@@ -378,10 +406,16 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 		r = failure(ret_failure, errno, "pidfd");
 	if (r == 0 && write(e.go[1], "g", 1) != 1)
 		r = failure(ret_failure, errno, "start");
+	if (r == 0) {
+		build_filter(l->plan, e.box);
+		if (write(e.go[1], "f", 1) != 1)
+			r = failure(ret_failure, errno, "start");
+	}
 	close(e.go[1]);
 	if (r == 0)
 		r = await_start(e.start[0], &d.master, ret_failure);
 	close(e.start[0]);
+	(void)munmap(e.box, sizeof(*e.box));
 	if (r < 0) {
 		if (d.sentry > 0) {
 			kill(d.sentry, SIGKILL);
