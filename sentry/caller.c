@@ -1,6 +1,6 @@
 /*
- * Facts about the caller. The status file is the one text that has them all: ids in every pid namespace, umask, signal
- * masks, name. It costs some microseconds, so nothing on the hot path asks for it.
+ * Facts about the caller. The status file is the one text that has them all: ids in every pid namespace,
+ * umask, signal masks, name. It costs some microseconds, so nothing on the hot path asks for it.
  *
  * Syscalls: openat, read, close, pidfd_open, pidfd_getfd.
  */
@@ -128,7 +128,8 @@ int caller_tty(const struct call *c, unsigned int *ret_major, unsigned int *ret_
 	r = read_file(c->s->proc_fd, c->ev.tid, "stat", text, sizeof(text));
 	if (r < 0)
 		return r;
-	/* "PID (comm) S ppid pgrp session tty_nr": comm may hold anything but ends with the last parenthesis. */
+	/* "PID (comm) S ppid pgrp session tty_nr": comm may hold anything but ends with the last parenthesis.
+	 */
 	at = strrchr(text, ')');
 	if (at == NULL || sscanf(at + 1, " %*c %*d %*d %*d %d", &nr) != 1)
 		return -EPROTO;

@@ -1,7 +1,7 @@
 /*
- * Copies paths out of the guest's memory, each byte once. A path that cannot be read is not an error yet: Linux would
- * report it in its own order, so the handler does. Memory other than paths is read by the handler that knows its
- * shape, through call_read().
+ * Copies paths out of the guest's memory, each byte once. A path that cannot be read is not an error yet:
+ * Linux would report it in its own order, so the handler does. Memory other than paths is read by the handler
+ * that knows its shape, through call_read().
  *
  * After the last copy the notification is asked whether it still stands: if it does, the memory read was
  * the caller's, for the kernel keeps its thread id until then.

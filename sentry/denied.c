@@ -1,9 +1,9 @@
 /*
  * What no guest gets, with an answer that programs understand.
  *
- * Landlock: a guest's own domain would bind the kernel's file operations but not the sentry's, so that emulated calls would
- * pass it by. EOPNOTSUPP is what a kernel says that has Landlock turned off; programs then go without. It is an answer about
- * what exists, not a refusal, and not recorded as one.
+ * Landlock: a guest's own domain would bind the kernel's file operations but not the sentry's, so that
+ * emulated calls would pass it by. EOPNOTSUPP is what a kernel says that has Landlock turned off; programs
+ * then go without. It is an answer about what exists, not a refusal, and not recorded as one.
  */
 #include <errno.h>
 

@@ -1,9 +1,9 @@
 /*
  * execve, execveat: decided on our copy, refused early with a reason, else continued.
  *
- * The kernel reads the path again, so what is refused here is not what keeps the rule: the floor is (noexec mounts,
- * Landlock), which the plan has made sure of before it says observe. Where it is not, nothing continues: an exec cannot
- * be performed for somebody else.
+ * The kernel reads the path again, so what is refused here is not what keeps the rule: the floor is (noexec
+ * mounts, Landlock), which the plan has made sure of before it says observe. Where it is not, nothing
+ * continues: an exec cannot be performed for somebody else.
  */
 #include <errno.h>
 #include <fcntl.h>

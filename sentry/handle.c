@@ -1,11 +1,11 @@
 /*
- * The way of an event: architecture, row, class and level, copy, handler, record, reply. The only place that looks at
- * class and level, and the only one that makes a continuing reply.
+ * The way of an event: architecture, row, class and level, copy, handler, record, reply. The only place that
+ * looks at class and level, and the only one that makes a continuing reply.
  *
  * Kept here: an unset reply denies (1), only reply_continue() continues and asserts that class or plan
- * allow it (2), no handler runs for a notification that died (4), the architecture is looked at before the number
- * (10), and our own failure denies (12). What the plan does not name is denied, as is what reaches us although the
- * filter should have answered it.
+ * allow it (2), no handler runs for a notification that died (4), the architecture is looked at before the
+ * number (10), and our own failure denies (12). What the plan does not name is denied, as is what reaches us
+ * although the filter should have answered it.
  *
  * Syscalls: clock_gettime, and what caller.c uses.
  */
@@ -25,7 +25,8 @@
 /* The guest's ERESTARTSYS: the kernel makes EINTR or a restart of it, as the signal's action asks. */
 enum { RESTARTSYS = 512 };
 
-/* Handlers by number. Rows without one are answered by the filter; one that reaches us nevertheless is denied. */
+/* Handlers by number. Rows without one are answered by the filter; one that reaches us nevertheless is
+ * denied. */
 #define none handle_none
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
@@ -58,7 +59,8 @@ enum level call_set_key(struct call *c, enum plan_key key)
 }
 
 /* What was judged, for the record. A denial is the call's verdict from then on. */
-static struct verdict judged(struct call *c, int index, enum op op, const char *path, size_t len, struct verdict v)
+static struct verdict judged(struct call *c, int index, enum op op, const char *path, size_t len,
+			     struct verdict v)
 {
 	if (len >= sizeof(c->object[0]))
 		len = sizeof(c->object[0]) - 1;
@@ -84,9 +86,11 @@ struct verdict call_judge_move(struct call *c, int index, const char *path, size
 	return judged(c, index, OP_WRITE, path, len, policy_path_move(c->policy, path, len, is_dir));
 }
 
-struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to, size_t to_len, bool is_dir)
+struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to,
+				 size_t to_len, bool is_dir)
 {
-	return judged(c, 1, OP_WRITE, to, to_len, policy_path_rename(c->policy, from, from_len, to, to_len, is_dir));
+	return judged(c, 1, OP_WRITE, to, to_len,
+		      policy_path_rename(c->policy, from, from_len, to, to_len, is_dir));
 }
 
 struct verdict call_judge_nameless(struct call *c, int index, enum op op, const char *name, size_t len)
@@ -199,7 +203,8 @@ static struct reply decide(struct call *c)
 	default:
 		return call_refuse_plain(c, EPERM);
 	}
-	/* An open is judged by its flags: its handler narrows the key, and refuses where that level is DENY. */
+	/* An open is judged by its flags: its handler narrows the key, and refuses where that level is DENY.
+	 */
 	if (call_set_key(c, plan_key_of(c->row)) == LEVEL_DENY && c->row->family != FAM_OPEN)
 		return call_refuse_plain(c, EPERM);
 	r = copyin(c);
@@ -219,8 +224,8 @@ static size_t record_object(char *to, size_t room, const struct call *c, int ind
 }
 
 /*
- * Who the caller is, for the record. A status read costs more than all else of a permitted write, so the receiver
- * remembers it for a moment; an exec, which changes the name, is always looked at, and forgets it.
+ * Who the caller is, for the record. A status read costs more than all else of a permitted write, so the
+ * receiver remembers it for a moment; an exec, which changes the name, is always looked at, and forgets it.
  */
 static void record_caller(const struct call *c, struct record *rec)
 {
@@ -257,8 +262,9 @@ static void record_call(const struct call *c, const struct reply *r, uint32_t fl
 	rec.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	memcpy(rec.args, c->ev.args, sizeof(rec.args));
 	rec.nr = c->ev.nr;
-	rec.result = r->kind == REPLY_DENY ? -(int64_t)(r->err != 0 ? r->err : EPERM) :
-		     r->kind == REPLY_VALUE ? r->value : 0;
+	rec.result = r->kind == REPLY_DENY    ? -(int64_t)(r->err != 0 ? r->err : EPERM)
+		     : r->kind == REPLY_VALUE ? r->value
+					      : 0;
 	rec.flags = flags;
 	rec.rule = c->judged && c->verdict.rule != NULL ? c->verdict.rule->id : UINT32_MAX;
 	rec.level = (uint8_t)c->level;

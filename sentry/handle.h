@@ -28,9 +28,9 @@
 
 struct sentry {
 	struct mech *mech;
-	int proc_fd;  /* procfs with the guest's threads by the ids in events; the guest cannot see it */
-	int root_fd;  /* O_PATH of the guest's root directory */
-	pid_t init;   /* guest's first process in our pid namespace */
+	int proc_fd; /* procfs with the guest's threads by the ids in events; the guest cannot see it */
+	int root_fd; /* O_PATH of the guest's root directory */
+	pid_t init;  /* guest's first process in our pid namespace */
 	const struct policy *policy; /* current snapshot; read once a call with sentry_policy() */
 	const struct plan *plan;
 	struct record_ring *ring;
@@ -44,9 +44,9 @@ struct call {
 	struct event ev;
 	const struct sys_row *row;
 	const struct policy *policy; /* the snapshot this call is judged by */
-	enum plan_key key;           /* what the plan calls it; PLAN_COUNT: nothing */
-	enum level level;            /* the plan's word for this call */
-	struct call *next;           /* private to pool.c */
+	enum plan_key key;	     /* what the plan calls it; PLAN_COUNT: nothing */
+	enum level level;	     /* the plan's word for this call */
+	struct call *next;	     /* private to pool.c */
 
 	/* Copied in by copyin.c: the row's first two path arguments, in order. path_err: 0, or the positive
 	 * errno the copy met (EFAULT, ENAMETOOLONG), which a handler reports when Linux would. */
@@ -79,29 +79,31 @@ const struct policy *sentry_policy(const struct sentry *s);
 struct verdict call_judge(struct call *c, int index, enum op op, const char *path, size_t len);
 /* The same for a directory or file about to be moved or removed (policy_path_move). */
 struct verdict call_judge_move(struct call *c, int index, const char *path, size_t len, bool is_dir);
-/* For an object that has no path (PATH is only its name for the record): the caller holds it already, no rule speaks of
- * it; OP_EXEC and OP_CONNECT are denied. */
+/* For an object that has no path (PATH is only its name for the record): the caller holds it already, no rule
+ * speaks of it; OP_EXEC and OP_CONNECT are denied. */
 struct verdict call_judge_nameless(struct call *c, int index, enum op op, const char *name, size_t len);
 /* A rename as a whole (policy_path_rename), remembered as object 1. */
-struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to, size_t to_len, bool is_dir);
+struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to,
+				 size_t to_len, bool is_dir);
 /* The denying reply for V. */
 struct reply call_refuse(const struct call *c, struct verdict v);
-/* A refusal that no rule made but the call's class, the plan or its nature; ERR (0: EPERM) goes to the guest, the refusal
- * to the record. */
+/* A refusal that no rule made but the call's class, the plan or its nature; ERR (0: EPERM) goes to the guest,
+ * the refusal to the record. */
 struct reply call_refuse_plain(struct call *c, int err);
-/* The denying reply for what a function of ours returned, not 0: a positive errno is the guest's, a negative one is our
- * failure (recorded as such). */
+/* The denying reply for what a function of ours returned, not 0: a positive errno is the guest's, a negative
+ * one is our failure (recorded as such). */
 struct reply call_fail(struct call *c, int r);
-/* Where a call's plan key depends on its arguments (opens): it is KEY from now on. Returns the level, which is also c->level. */
+/* Where a call's plan key depends on its arguments (opens): it is KEY from now on. Returns the level, which
+ * is also c->level. */
 enum level call_set_key(struct call *c, enum plan_key key);
 
-/* Lets the kernel perform the call: only for rows of class SCALAR or RECHECK, or where the plan says OBSERVE for the
- * row's family; anything else aborts (invariant 2). */
+/* Lets the kernel perform the call: only for rows of class SCALAR or RECHECK, or where the plan says OBSERVE
+ * for the row's family; anything else aborts (invariant 2). */
 struct reply reply_continue(const struct call *c);
 
-/* Hands C to a helper thread, which runs FN(c) and sends its reply. FN may block in interruptible system calls: while
- * it does, the caller's pending signals are watched; a signal the caller would take interrupts the helper
- * (EINTR), and FN then returns reply_restart(). */
+/* Hands C to a helper thread, which runs FN(c) and sends its reply. FN may block in interruptible system
+ * calls: while it does, the caller's pending signals are watched; a signal the caller would take interrupts
+ * the helper (EINTR), and FN then returns reply_restart(). */
 struct reply call_handoff(struct call *c, struct reply (*fn)(struct call *c));
 /* The call is interrupted: -ERESTARTSYS (512), which the kernel turns into EINTR or a restart. */
 struct reply reply_restart(void);
@@ -109,16 +111,16 @@ struct reply reply_restart(void);
 /* 0 while the caller still waits (wraps mech alive); MECH_E_GONE else. Ask before an effect (invariant 4). */
 int call_alive(const struct call *c);
 /* What was read is about a caller that still waited when it had been read.
- * Guest memory; 0, positive errno (EFAULT, ENAMETOOLONG) for the guest, or negative: caller gone (drop the call by
- * returning any reply: it is not delivered). */
+ * Guest memory; 0, positive errno (EFAULT, ENAMETOOLONG) for the guest, or negative: caller gone (drop the
+ * call by returning any reply: it is not delivered). */
 int call_read(const struct call *c, uint64_t addr, void *buf, size_t len);
 int call_write(const struct call *c, uint64_t addr, const void *buf, size_t len);
 
 /* Caller's facts, read from proc_fd. All return 0 or a negative errno. */
 int call_tgid(const struct call *c, pid_t *ret_tgid);
 int call_umask(const struct call *c, mode_t *ret_umask);
-/* Duplicate of the caller's descriptor FD, close-on-exec (pidfd_getfd: the same open file description). -EBADF
- * where the caller has none such, -errno else. */
+/* Duplicate of the caller's descriptor FD, close-on-exec (pidfd_getfd: the same open file description).
+ * -EBADF where the caller has none such, -errno else. */
 int call_getfd(const struct call *c, int fd, int *ret_fd);
 
 /* Receives and answers until no guest is left (0), or our failure (negative errno). */

@@ -1,9 +1,9 @@
 /*
- * The sentry's main. The calling thread becomes the receiver; one more waits on the control socket for rules to
- * be added while the run goes on, and for the monitor's end, which is ours.
+ * The sentry's main. The calling thread becomes the receiver; one more waits on the control socket for rules
+ * to be added while the run goes on, and for the monitor's end, which is ours.
  *
- * A policy is immutable: adding a rule compiles a new one and swaps the pointer. The old one stays, because calls in
- * flight are judged by it and records name its rules; people widen a run a few times, not a million.
+ * A policy is immutable: adding a rule compiles a new one and swaps the pointer. The old one stays, because
+ * calls in flight are judged by it and records name its rules; people widen a run a few times, not a million.
  *
  * Syscalls: openat, recvfrom, sendto, exit_group.
  */
@@ -50,8 +50,8 @@ static int add_rule(struct control *k, const struct sentry_msg *msg)
 
 static bool is_sane(const struct sentry_msg *msg)
 {
-	return msg->kind == SENTRY_MSG_ADD_RULE && msg->rule_kind > RULE_NONE && msg->rule_kind < RULE_KIND_COUNT &&
-	       memchr(msg->pattern, '\0', sizeof(msg->pattern)) != NULL &&
+	return msg->kind == SENTRY_MSG_ADD_RULE && msg->rule_kind > RULE_NONE &&
+	       msg->rule_kind < RULE_KIND_COUNT && memchr(msg->pattern, '\0', sizeof(msg->pattern)) != NULL &&
 	       memchr(msg->origin, '\0', sizeof(msg->origin)) != NULL;
 }
 
@@ -91,8 +91,8 @@ static int control_start(struct control *k)
 }
 
 /*
- * The terminal's signals are for the guest and the monitor; a limit on file sizes or a closed socket makes the guest's
- * call fail, not us.
+ * The terminal's signals are for the guest and the monitor; a limit on file sizes or a closed socket makes
+ * the guest's call fail, not us.
  */
 static void ignore_signals(void)
 {
@@ -130,8 +130,8 @@ int sentry_run(const struct sentry_config *cfg)
 	if (r == 0)
 		r = handle_loop(&s);
 	/*
-	 * Helpers may still hold calls of callers that are gone, and the control thread waits: the process is to end
-	 * now, and with it all of this. Closing the listener answers whoever is left with ENOSYS.
+	 * Helpers may still hold calls of callers that are gone, and the control thread waits: the process is
+	 * to end now, and with it all of this. Closing the listener answers whoever is left with ENOSYS.
 	 */
 	if (s.mech != NULL)
 		s.mech->ops->close(s.mech);

@@ -1,26 +1,28 @@
 /*
  * Backend: seccomp user notification.
  *
- * One thread sleeps in NOTIF_RECV itself, without a poll before it. The kernel's struct sizes are asked for at start, so
- * that a newer kernel's longer notification fits, and the buffer is zeroed before each receive, as the kernel
- * demands. SYNC_WAKE_UP (6.6) makes the caller's wake-up and ours stay on one CPU; without it all works, slower.
+ * One thread sleeps in NOTIF_RECV itself, without a poll before it. The kernel's struct sizes are asked for
+ * at start, so that a newer kernel's longer notification fits, and the buffer is zeroed before each receive,
+ * as the kernel demands. SYNC_WAKE_UP (6.6) makes the caller's wake-up and ours stay on one CPU; without it
+ * all works, slower.
  *
- * The end: before Linux 6.11 a sleeping NOTIF_RECV does not notice that no task with the filter is left. A small thread
- * therefore polls the listener for nothing but its hang-up (notifications do not wake it), and then interrupts the
- * receiver. Where NOTIF_RECV returns ENOENT, either one caller died before we took it up or all are gone; a poll
- * then, and only then, tells which.
+ * The end: before Linux 6.11 a sleeping NOTIF_RECV does not notice that no task with the filter is left. A
+ * small thread therefore polls the listener for nothing but its hang-up (notifications do not wake it), and
+ * then interrupts the receiver. Where NOTIF_RECV returns ENOENT, either one caller died before we took it up
+ * or all are gone; a poll then, and only then, tells which.
  *
  * Memory goes through process_vm_readv and process_vm_writev: a kept /proc/PID/mem would survive an exec into
  * the wrong memory. Strings are read in pieces that never reach into a page that the string may not reach.
  *
- * Descriptors: NOTIF_ADDFD with SEND (5.14) installs and answers at once; before that they are two steps. Whatever
- * the first refuses (EMFILE of the guest, EBADF for an O_PATH descriptor) is sent as the call's errno, for a caller
- * without an answer would hang. The wake-up by ADDFD is not a synchronous one: the caller would start on
- * another CPU, for which that CPU has to be woken (35 of 40 microseconds in a virtual machine). So it is tied to our CPU for
- * the moment of the reply and let go at once; where its own affinity leaves our CPU out, it is left alone.
+ * Descriptors: NOTIF_ADDFD with SEND (5.14) installs and answers at once; before that they are two steps.
+ * Whatever the first refuses (EMFILE of the guest, EBADF for an O_PATH descriptor) is sent as the call's
+ * errno, for a caller without an answer would hang. The wake-up by ADDFD is not a synchronous one: the caller
+ * would start on another CPU, for which that CPU has to be woken (35 of 40 microseconds in a virtual
+ * machine). So it is tied to our CPU for the moment of the reply and let go at once; where its own affinity
+ * leaves our CPU out, it is left alone.
  *
- * Syscalls: ioctl, poll, process_vm_readv, process_vm_writev, eventfd2, read, write, tgkill, rt_sigprocmask, close,
- * sched_getaffinity, sched_setaffinity, getcpu.
+ * Syscalls: ioctl, poll, process_vm_readv, process_vm_writev, eventfd2, read, write, tgkill, rt_sigprocmask,
+ * close, sched_getaffinity, sched_setaffinity, getcpu.
  */
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -52,7 +54,7 @@
 
 enum {
 	PAGE = 4096,
-	STR_FIRST = 256,  /* nearly every path is shorter */
+	STR_FIRST = 256, /* nearly every path is shorter */
 	END_RETRY_MS = 20,
 	END_STACK = 64 * 1024,
 };
@@ -243,7 +245,8 @@ static size_t tie(pid_t tid, cpu_set_t *mask)
 
 	if (cpu < 0 || cpu >= CPU_SETSIZE)
 		return 0;
-	/* The system call itself tells how much of the mask is valid; more processors than a mask has: EINVAL. */
+	/* The system call itself tells how much of the mask is valid; more processors than a mask has:
+	 * EINVAL. */
 	n = (int)syscall(SYS_sched_getaffinity, tid, sizeof(*mask), mask);
 	if (n <= 0 || !CPU_ISSET_S(cpu, (size_t)n, mask) || CPU_COUNT_S((size_t)n, mask) == 1)
 		return 0;
@@ -301,8 +304,8 @@ static int notify_reply(struct mech *m, const struct event *ev, const struct rep
 
 	switch (r->kind) {
 	case REPLY_VALUE:
-		e = r->value < 0 && r->value >= -4095 ? send_answer(n, ev->id, 0, (int)-r->value, 0) :
-							 send_answer(n, ev->id, r->value, 0, 0);
+		e = r->value < 0 && r->value >= -4095 ? send_answer(n, ev->id, 0, (int)-r->value, 0)
+						      : send_answer(n, ev->id, r->value, 0, 0);
 		break;
 	case REPLY_FD:
 		e = send_fd(n, ev, r);
@@ -379,9 +382,9 @@ int mech_notify_new(int listener, struct mech **ret_mech)
 	n->listener = listener;
 	n->stop = -1;
 	n->req_size = sizes.seccomp_notif > sizeof(*n->req) ? sizes.seccomp_notif : sizeof(*n->req);
-	n->resp_size = sizes.seccomp_notif_resp > sizeof(struct seccomp_notif_resp) ?
-			       sizes.seccomp_notif_resp :
-			       sizeof(struct seccomp_notif_resp);
+	n->resp_size = sizes.seccomp_notif_resp > sizeof(struct seccomp_notif_resp)
+			       ? sizes.seccomp_notif_resp
+			       : sizeof(struct seccomp_notif_resp);
 	n->req = calloc(1, n->req_size);
 	r = n->req == NULL ? -ENOMEM : start_end_thread(n);
 	if (r < 0) {

@@ -2,19 +2,20 @@
  * Path resolution: the fast way.
  *
  * The sentry shares the guest's root and mounts, so the kernel itself can walk a guest's path for us: one
- * openat2() from the caller's directory (opened through /proc/TID of a procfs the guest does not see) or from the
- * root, to an O_PATH descriptor, with magic links refused. What was reached is asked for its name
+ * openat2() from the caller's directory (opened through /proc/TID of a procfs the guest does not see) or from
+ * the root, to an O_PATH descriptor, with magic links refused. What was reached is asked for its name
  * (/proc/self/fd/N), and that canonical name is what the policy judges.
  *
- * Two things mean something else to us than to the guest: what hangs off procfs (/proc/self is the sentry when the
- * sentry looks, and does not exist for it in a nested pid namespace) and magic links (/proc/PID/fd/N). Whenever
- * the fast way meets a magic link (ELOOP), ends in a procfs, or ends nowhere (ENOENT) while a procfs may have
- * been on the way, its result is thrown away and path_walk.c walks component by component.
+ * Two things mean something else to us than to the guest: what hangs off procfs (/proc/self is the sentry
+ * when the sentry looks, and does not exist for it in a nested pid namespace) and magic links
+ * (/proc/PID/fd/N). Whenever the fast way meets a magic link (ELOOP), ends in a procfs, or ends nowhere
+ * (ENOENT) while a procfs may have been on the way, its result is thrown away and path_walk.c walks component
+ * by component.
  *
- * A name from /proc/self/fd can lie: of an object outside our root the kernel prints a path relative to its own
- * mount. From the root nothing outside can be reached; a directory the caller brings along (its working
- * directory, dirfd) is therefore looked up again by its name and compared before anything hangs off it. " (deleted)"
- * behind a name may be part of it: the same comparison tells.
+ * A name from /proc/self/fd can lie: of an object outside our root the kernel prints a path relative to its
+ * own mount. From the root nothing outside can be reached; a directory the caller brings along (its working
+ * directory, dirfd) is therefore looked up again by its name and compared before anything hangs off it.
+ * " (deleted)" behind a name may be part of it: the same comparison tells.
  */
 #include "sentry/path.h"
 
@@ -119,8 +120,8 @@ static int identify(int fd, struct identity *ret_id)
 {
 	struct statx sx;
 
-	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_INO | STATX_MNT_ID,
-		  &sx) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		  STATX_TYPE | STATX_INO | STATX_MNT_ID, &sx) < 0)
 		return err_now();
 	ret_id->dev = makedev(sx.stx_dev_major, sx.stx_dev_minor);
 	ret_id->ino = (ino_t)sx.stx_ino;
@@ -129,7 +130,8 @@ static int identify(int fd, struct identity *ret_id)
 	return 0;
 }
 
-/* Whether the canonical NAME leads to the very object ID; a directory, which something may hang off, in the very mount. */
+/* Whether the canonical NAME leads to the very object ID; a directory, which something may hang off, in the
+ * very mount. */
 static bool leads_to(const struct call *c, const char *name, const struct identity *id)
 {
 	AUTO_FD int fd = path_open(c->s->root_fd, name, O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
@@ -137,7 +139,8 @@ static bool leads_to(const struct call *c, const char *name, const struct identi
 
 	if (fd < 0 || identify(fd, &there) < 0)
 		return false;
-	return there.dev == id->dev && there.ino == id->ino && (!S_ISDIR(id->mode) || there.mount == id->mount);
+	return there.dev == id->dev && there.ino == id->ino &&
+	       (!S_ISDIR(id->mode) || there.mount == id->mount);
 }
 
 static const char deleted[] = " (deleted)";
@@ -148,7 +151,8 @@ static bool says_deleted(const char *path, size_t len)
 	return len > DELETED_LEN && memcmp(path + len - DELETED_LEN, deleted, DELETED_LEN) == 0;
 }
 
-/* Whether an object whose name is gone (PATH, suffix cut off) lies in the mount its nearest ancestor is in: it was in the view. */
+/* Whether an object whose name is gone (PATH, suffix cut off) lies in the mount its nearest ancestor is in:
+ * it was in the view. */
 static bool was_in_view(const struct call *c, const char *path, const struct identity *id)
 {
 	char up[PATH_MAX];
@@ -199,8 +203,8 @@ int path_name(const struct call *c, int fd, unsigned int how, struct object *o)
 	}
 	/*
 	 * Outside the view. A file or directory there is nobody's business in here; what the caller merely
-	 * talks through (its terminal, a pipe with a name) or owns alone (memory files) it may have again. Such
-	 * a name loses its slash: it is no path.
+	 * talks through (its terminal, a pipe with a name) or owns alone (memory files) it may have again.
+	 * Such a name loses its slash: it is no path.
 	 */
 	if (!(how & NAME_ANY) || S_ISDIR(id.mode))
 		return EACCES;
@@ -284,8 +288,8 @@ static int base_open(struct call *c, int dirfd, int *ret_fd)
 
 /*
  * Whether PATH, which the kernel says does not exist, does not exist for the guest either: some prefix of it
- * exists outside any procfs, and the component after that does not. Else (a dangling symlink, a procfs) only the
- * walk can tell.
+ * exists outside any procfs, and the component after that does not. Else (a dangling symlink, a procfs) only
+ * the walk can tell.
  */
 static bool surely_absent(int base, const char *path, size_t len, uint64_t resolve)
 {
@@ -327,10 +331,12 @@ static bool surely_absent(int base, const char *path, size_t len, uint64_t resol
 }
 
 /* The whole path, object only. BASE is a directory in the view. */
-static int resolve_object(struct call *c, int base, const char *path, size_t len, unsigned int flags, struct object *o)
+static int resolve_object(struct call *c, int base, const char *path, size_t len, unsigned int flags,
+			  struct object *o)
 {
 	uint64_t resolve = resolve_flags(flags);
-	uint64_t open_flags = (flags & PATH_NOFOLLOW ? O_NOFOLLOW : 0) | (flags & PATH_DIRECTORY ? O_DIRECTORY : 0);
+	uint64_t open_flags =
+		(flags & PATH_NOFOLLOW ? O_NOFOLLOW : 0) | (flags & PATH_DIRECTORY ? O_DIRECTORY : 0);
 	int r;
 
 	if (strncmp(path, "/proc/", 6) != 0) {
@@ -386,10 +392,11 @@ static int name_below(const struct object *dir, struct object *o)
 }
 
 /*
- * Parent and last component. A symlink there is followed only where the caller asked for it (open with O_CREAT): its
- * target then is the path.
+ * Parent and last component. A symlink there is followed only where the caller asked for it (open with
+ * O_CREAT): its target then is the path.
  */
-static int resolve_parent(struct call *c, int base, const char *path, size_t len, unsigned int flags, struct object *o)
+static int resolve_parent(struct call *c, int base, const char *path, size_t len, unsigned int flags,
+			  struct object *o)
 {
 	char text[2][PATH_MAX];
 	AUTO_FD int dir_fd = -1;
@@ -468,7 +475,8 @@ static int resolve_parent(struct call *c, int base, const char *path, size_t len
 			break;
 		}
 		if (scoped && path[0] != '/') {
-			/* Its scope stays where it was: the target goes on from the base, behind what led here. */
+			/* Its scope stays where it was: the target goes on from the base, behind what led
+			 * here. */
 			if (start + len >= PATH_MAX) {
 				r = ENAMETOOLONG;
 				break;
@@ -527,7 +535,8 @@ int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags
 		return EXDEV;
 	}
 	if (!(flags & PATH_PARENT)) {
-		ret_obj->slash = path[len - 1] == '/' || (len > 1 && path[len - 1] == '.' && path[len - 2] == '/');
+		ret_obj->slash =
+			path[len - 1] == '/' || (len > 1 && path[len - 1] == '.' && path[len - 2] == '/');
 		return resolve_object(c, base, path, len, flags, ret_obj);
 	}
 	return resolve_parent(c, base, path, len, flags, ret_obj);

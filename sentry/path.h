@@ -13,25 +13,27 @@
 #include "handle.h"
 
 enum path_flag {
-	PATH_NOFOLLOW = 1 << 0, /* a final symlink is the object itself */
-	PATH_PARENT = 1 << 1,   /* the parent is held too, and the object need not exist (fd -1) */
-	PATH_EMPTY = 1 << 2,    /* an empty path names dirfd itself (AT_EMPTY_PATH) */
-	PATH_DIRECTORY = 1 << 3, /* the object must be a directory: ENOTDIR */
-	PATH_NO_MAGIC = 1 << 4, /* RESOLVE_NO_MAGICLINKS of openat2: ELOOP */
+	PATH_NOFOLLOW = 1 << 0,	   /* a final symlink is the object itself */
+	PATH_PARENT = 1 << 1,	   /* the parent is held too, and the object need not exist (fd -1) */
+	PATH_EMPTY = 1 << 2,	   /* an empty path names dirfd itself (AT_EMPTY_PATH) */
+	PATH_DIRECTORY = 1 << 3,   /* the object must be a directory: ENOTDIR */
+	PATH_NO_MAGIC = 1 << 4,	   /* RESOLVE_NO_MAGICLINKS of openat2: ELOOP */
 	PATH_NO_SYMLINKS = 1 << 5, /* RESOLVE_NO_SYMLINKS */
-	PATH_BENEATH = 1 << 6,  /* RESOLVE_BENEATH: EXDEV */
-	PATH_IN_ROOT = 1 << 7,  /* RESOLVE_IN_ROOT: dirfd is the root */
-	PATH_NO_XDEV = 1 << 8,  /* RESOLVE_NO_XDEV: EXDEV */
+	PATH_BENEATH = 1 << 6,	   /* RESOLVE_BENEATH: EXDEV */
+	PATH_IN_ROOT = 1 << 7,	   /* RESOLVE_IN_ROOT: dirfd is the root */
+	PATH_NO_XDEV = 1 << 8,	   /* RESOLVE_NO_XDEV: EXDEV */
 };
 
 struct object {
-	int fd;        /* O_PATH descriptor of the object; -1: it does not exist (only with PATH_PARENT) */
-	int parent;    /* with PATH_PARENT: O_PATH descriptor of the directory that holds it (-1 with .magic); else -1 */
-	bool slash;    /* the path ended in a slash (or /.): it must be a directory */
-	bool dots;     /* with PATH_PARENT: the last component is . or .. or the root itself: nothing to create or remove */
-	bool magic;    /* reached through a magic link last (or AT_EMPTY_PATH): fd is what the link names; where it has
-			* no name in the guest's view, path does not begin with a slash ("pipe:[1]") */
-	bool opened;   /* fd is not O_PATH but already opened as asked (never set by path_resolve) */
+	int fd;	    /* O_PATH descriptor of the object; -1: it does not exist (only with PATH_PARENT) */
+	int parent; /* with PATH_PARENT: O_PATH descriptor of the directory that holds it (-1 with .magic);
+		       else -1 */
+	bool slash; /* the path ended in a slash (or /.): it must be a directory */
+	bool dots; /* with PATH_PARENT: the last component is . or .. or the root itself: nothing to create or
+		      remove */
+	bool magic;  /* reached through a magic link last (or AT_EMPTY_PATH): fd is what the link names; where
+		      * it has  no name in the guest's view, path does not begin with a slash ("pipe:[1]") */
+	bool opened; /* fd is not O_PATH but already opened as asked (never set by path_resolve) */
 	char name[NAME_MAX + 1]; /* with PATH_PARENT: last component */
 	size_t path_len;
 	char path[PATH_MAX]; /* canonical path in the guest's view, also of what does not exist yet */
@@ -50,23 +52,24 @@ static inline void object_init(struct object *o)
 }
 
 /*
- * Resolves PATH relative to the caller's DIRFD (AT_FDCWD: its working directory). Returns 0; a positive errno for the
- * guest (ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG, EBADF, EXDEV ...), as Linux would answer; or a
+ * Resolves PATH relative to the caller's DIRFD (AT_FDCWD: its working directory). Returns 0; a positive errno
+ * for the guest (ENOENT, ENOTDIR, ELOOP, EACCES, ENAMETOOLONG, EBADF, EXDEV ...), as Linux would answer; or a
  * negative errno: our failure (deny with it). RET_OBJ is set only on 0 and then owned by the caller:
  * object_clear(). Blocks only in the file system.
  */
 int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags, struct object *ret_obj);
 
 /*
- * Judges OP on a resolved object as object INDEX (0 or 1) of the call. What has no name in the view (a pipe, a
- * memfd, a terminal of the host that the caller holds) is the caller's already: no rule speaks of it, and only
- * OP_EXEC and OP_CONNECT are refused.
+ * Judges OP on a resolved object as object INDEX (0 or 1) of the call. What has no name in the view (a pipe,
+ * a memfd, a terminal of the host that the caller holds) is the caller's already: no rule speaks of it, and
+ * only OP_EXEC and OP_CONNECT are refused.
  */
 struct verdict path_judge(struct call *c, int index, enum op op, const struct object *o);
 
 /*
  * The target of the symlink O (resolved with PATH_NOFOLLOW) as the caller would read it: /proc/self and
- * /proc/thread-self name the caller. Not NUL-terminated; *ret_len bytes. Returns 0 or a positive errno for the guest.
+ * /proc/thread-self name the caller. Not NUL-terminated; *ret_len bytes. Returns 0 or a positive errno for
+ * the guest.
  */
 int path_readlink(struct call *c, const struct object *o, char *buf, size_t size, size_t *ret_len);
 
@@ -74,8 +77,8 @@ int path_readlink(struct call *c, const struct object *o, char *buf, size_t size
 void object_clear(struct object *o);
 #define AUTO_OBJECT __attribute__((cleanup(object_clear)))
 
-/* "/proc/self/fd/N" of a descriptor of our own, for calls that take only a path; static size buffer of the caller. The
- * sentry's own procfs must be used: dirfd = proc_fd, path "self/fd/N" (written here). */
+/* "/proc/self/fd/N" of a descriptor of our own, for calls that take only a path; static size buffer of the
+ * caller. The sentry's own procfs must be used: dirfd = proc_fd, path "self/fd/N" (written here). */
 void path_of_fd(int fd, char ret_buf[32]);
 
 #endif

@@ -1,15 +1,17 @@
 /*
- * Path resolution: the slow way, one component at a time, for what the kernel would answer for the sentry instead of the
- * guest. Every step opens one component below a held directory, without following; symlinks are read and spliced in
- * front of what is left; ".." ends at the root. Only two kinds of links are special, both on a procfs:
+ * Path resolution: the slow way, one component at a time, for what the kernel would answer for the sentry
+ * instead of the guest. Every step opens one component below a held directory, without following; symlinks
+ * are read and spliced in front of what is left; ".." ends at the root. Only two kinds of links are special,
+ * both on a procfs:
  *
- * - self and thread-self in its root are answered with the caller's ids, as numbers of the pid namespace that procfs
- *   shows (the last one of NSpid in the caller's status: the guest's /proc is the innermost's).
- * - a magic link (everything that openat2 refuses to follow as one) is followed through the held directory, which
- *   belongs to the process the guest named. What it names must have a name in the view if the walk goes on from it.
+ * - self and thread-self in its root are answered with the caller's ids, as numbers of the pid namespace that
+ * procfs shows (the last one of NSpid in the caller's status: the guest's /proc is the innermost's).
+ * - a magic link (everything that openat2 refuses to follow as one) is followed through the held directory,
+ * which belongs to the process the guest named. What it names must have a name in the view if the walk goes
+ * on from it.
  *
- * The sentry itself does not exist in a guest's procfs: without a pid namespace it would be found there, and the kernel
- * would let it open its own memory and descriptors.
+ * The sentry itself does not exist in a guest's procfs: without a pid namespace it would be found there, and
+ * the kernel would let it open its own memory and descriptors.
  */
 #include "sentry/path_walk.h"
 
@@ -100,7 +102,8 @@ static int self_link(const struct call *c, int dir, const char *name, char *buf,
 	return 0;
 }
 
-int path_step_link(struct call *c, int dir, const char *name, unsigned int flags, int *fd, char *target, size_t size)
+int path_step_link(struct call *c, int dir, const char *name, unsigned int flags, int *fd, char *target,
+		   size_t size)
 {
 	ssize_t n;
 	int r, to;
@@ -173,9 +176,9 @@ static int step_up(int cur, int base, unsigned int flags, int *ret_fd)
 }
 
 struct walk {
-	int cur;                 /* where we are (O_PATH) */
-	bool magic;              /* cur was reached by a magic link */
-	size_t at;               /* rest of the path: text + at */
+	int cur;		 /* where we are (O_PATH) */
+	bool magic;		 /* cur was reached by a magic link */
+	size_t at;		 /* rest of the path: text + at */
 	char text[2 * PATH_MAX]; /* NUL-terminated at its very end */
 };
 
@@ -216,7 +219,8 @@ static int walk_loop(struct call *c, struct walk *w, int base, unsigned int flag
 		bool last, slash;
 
 		if (*p == '/') {
-			/* Only at the start of the path or of a link's target: slashes after a component are eaten with it. */
+			/* Only at the start of the path or of a link's target: slashes after a component are
+			 * eaten with it. */
 			if (flags & PATH_BENEATH)
 				return EXDEV;
 			r = walk_start(w, top);
@@ -326,14 +330,16 @@ int path_readlink(struct call *c, const struct object *o, char *buf, size_t size
 	ssize_t n;
 	int r = -ENODATA;
 
-	/* The caller's own links hang off the root of a procfs: the directory above O, by its canonical name. */
+	/* The caller's own links hang off the root of a procfs: the directory above O, by its canonical name.
+	 */
 	if (path_on_proc(o->fd)) {
 		const char *name = strrchr(o->path, '/');
 
 		memcpy(text, o->path, o->path_len + 1);
 		if (name != NULL && fstat(o->fd, &st) == 0 && S_ISLNK(st.st_mode)) {
 			text[name - o->path] = '\0';
-			dir = path_open(c->s->root_fd, text[0] == '\0' ? "/" : text, O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+			dir = path_open(c->s->root_fd, text[0] == '\0' ? "/" : text, O_DIRECTORY,
+					RESOLVE_NO_SYMLINKS);
 			if (dir >= 0 && is_proc_root(dir))
 				r = self_link(c, dir, name + 1, text, sizeof(text));
 		}

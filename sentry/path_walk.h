@@ -16,7 +16,8 @@ enum { PATH_LINKS_MAX = 40 };
 /* How path_name() names what is held. */
 enum {
 	NAME_VERIFY = 1 << 0, /* the object may lie outside the view: look it up again by its name */
-	NAME_ANY = 1 << 1,    /* what has no name in the view is fine if the caller may have it again (struct object) */
+	NAME_ANY = 1 << 1,    /* what has no name in the view is fine if the caller may have it again (struct
+				 object) */
 };
 
 /* openat2() for O_PATH with FLAGS and RESOLVE: a descriptor, or -1 and errno. */
@@ -30,12 +31,14 @@ int path_name(const struct call *c, int fd, unsigned int how, struct object *o);
 
 /* Walks PATH from BASE (a directory in the view); PATH_PARENT is not for here. Fills fd, path, magic. */
 int path_walk(struct call *c, int base, const char *path, unsigned int flags, struct object *o);
-/* One component NAME of directory DIR, a symlink not followed. ENOENT also for the sentry itself in a procfs. */
+/* One component NAME of directory DIR, a symlink not followed. ENOENT also for the sentry itself in a procfs.
+ */
 int path_step(struct call *c, int dir, const char *name, int *ret_fd);
 /*
- * Follows the symlink *FD, found as NAME in DIR. A plain link leaves *FD and writes its target, never empty; a magic one
- * replaces *FD by what it names and writes an empty target.
+ * Follows the symlink *FD, found as NAME in DIR. A plain link leaves *FD and writes its target, never empty;
+ * a magic one replaces *FD by what it names and writes an empty target.
  */
-int path_step_link(struct call *c, int dir, const char *name, unsigned int flags, int *fd, char *target, size_t size);
+int path_step_link(struct call *c, int dir, const char *name, unsigned int flags, int *fd, char *target,
+		   size_t size);
 
 #endif

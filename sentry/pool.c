@@ -1,17 +1,18 @@
 /*
  * Call objects, helper threads, and the watcher of blocked calls.
  *
- * Helpers wait on one condition for jobs in a queue; one more is made when a job comes and none is free. Each stands in
- * the list of slots with the call it runs. While a slot or the queue holds a call, the watcher wakes some times a
- * second and reads each caller's pending signals: one that the caller would take, or a notification that died, interrupts
- * the helper with a realtime signal, again and again until the helper has left the blocking part (the signal may
- * fall into the moment before it blocks). A call still waiting in the queue is answered instead.
+ * Helpers wait on one condition for jobs in a queue; one more is made when a job comes and none is free. Each
+ * stands in the list of slots with the call it runs. While a slot or the queue holds a call, the watcher
+ * wakes some times a second and reads each caller's pending signals: one that the caller would take, or a
+ * notification that died, interrupts the helper with a realtime signal, again and again until the helper has
+ * left the blocking part (the signal may fall into the moment before it blocks). A call still waiting in the
+ * queue is answered instead.
  *
  * The wake-up signal is blocked in every thread and let in only around the blocking part: a reply must never
  * be interrupted (an ADDFD that is may leave the guest with a wrong value).
  *
- * A signal for the process may be taken by any of its threads: it counts for a blocked one only when it still is pending
- * at the second look.
+ * A signal for the process may be taken by any of its threads: it counts for a blocked one only when it still
+ * is pending at the second look.
  *
  * Syscalls: clone3, mmap, mprotect, munmap, madvise, futex, rt_sigprocmask, tgkill, unshare, exit, and what
  * caller.c uses.
@@ -32,11 +33,11 @@
 #include "util/fd.h"
 
 enum {
-	FREE_MAX = 16,              /* call objects kept */
-	STACK_SIZE = 256 * 1024,    /* address space; only what is touched costs memory */
+	FREE_MAX = 16,		 /* call objects kept */
+	STACK_SIZE = 256 * 1024, /* address space; only what is touched costs memory */
 	IDLE_SECONDS = 5,
-	WATCH_MIN_MS = 10,          /* how late a signal may be for a call that just blocked */
-	WATCH_MAX_MS = 50,          /* and for one that has been blocked for long */
+	WATCH_MIN_MS = 10, /* how late a signal may be for a call that just blocked */
+	WATCH_MAX_MS = 50, /* and for one that has been blocked for long */
 };
 
 struct slot {
@@ -59,7 +60,7 @@ struct pool {
 	unsigned int queued;
 	struct slot *slots;
 	unsigned int helpers, idle, busy;
-	bool watching; /* the watcher exists */
+	bool watching;	    /* the watcher exists */
 	unsigned int young; /* rounds since a call blocked last */
 };
 
@@ -344,7 +345,8 @@ static void *watcher(void *arg)
 		while (pthread_cond_timedwait(&p->watch, &p->lock, &until) == 0)
 			;
 		for (struct slot *slot = p->slots; slot != NULL; slot = slot->next)
-			if (slot->call != NULL && slot->interruptible && must_stop(slot->call, &slot->seen_shared))
+			if (slot->call != NULL && slot->interruptible &&
+			    must_stop(slot->call, &slot->seen_shared))
 				(void)pthread_kill(slot->thread, pool_signal());
 		stopped = queue_stopped(p);
 		if (stopped == NULL)

@@ -1,9 +1,9 @@
 /*
  * Call objects and the helper threads that run what may block.
  *
- * A call object is some 20 KiB: they are kept and reused, and never cleared whole. Helpers are made on demand, at most
- * POOL_HELPERS_MAX, and end after some seconds without work. While a call blocks, a watcher looks at its caller's
- * pending signals and interrupts the helper where the caller would be interrupted.
+ * A call object is some 20 KiB: they are kept and reused, and never cleared whole. Helpers are made on
+ * demand, at most POOL_HELPERS_MAX, and end after some seconds without work. While a call blocks, a watcher
+ * looks at its caller's pending signals and interrupts the helper where the caller would be interrupted.
  */
 #ifndef GABION_SENTRY_POOL_H
 #define GABION_SENTRY_POOL_H

@@ -1,15 +1,15 @@
 /*
  * Working directory, and what reaches into other processes.
  *
- * chdir and fchdir act on the caller, so they are continued; what hangs off the directory is judged by its own canonical
- * name whenever it is used.
+ * chdir and fchdir act on the caller, so they are continued; what hangs off the directory is judged by its
+ * own canonical name whenever it is used.
  *
- * Limits and scheduling of a process of the tree are set by the sentry, which is of the same user and has no more
- * rights; others are out of reach (EPERM). Reading or tracing another process, or borrowing its descriptors, is
- * left to the kernel behind a pid namespace and refused without one.
+ * Limits and scheduling of a process of the tree are set by the sentry, which is of the same user and has no
+ * more rights; others are out of reach (EPERM). Reading or tracing another process, or borrowing its
+ * descriptors, is left to the kernel behind a pid namespace and refused without one.
  *
- * Syscalls: prlimit64, setpriority, ioprio_set, sched_setparam, sched_setscheduler, sched_setaffinity, sched_setattr,
- * and what tree.c and path.c use.
+ * Syscalls: prlimit64, setpriority, ioprio_set, sched_setparam, sched_setscheduler, sched_setaffinity,
+ * sched_setattr, and what tree.c and path.c use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +40,8 @@ static struct reply change_directory(struct call *c, int dirfd, const char *path
 
 struct reply process_chdir(struct call *c)
 {
-	return c->path_err[0] != 0 ? reply_continue(c) : change_directory(c, AT_FDCWD, c->path[0], PATH_DIRECTORY);
+	return c->path_err[0] != 0 ? reply_continue(c)
+				   : change_directory(c, AT_FDCWD, c->path[0], PATH_DIRECTORY);
 }
 
 struct reply process_fchdir(struct call *c)
@@ -99,7 +100,8 @@ struct reply process_migrate_pages(struct call *c)
 	return call_refuse_plain(c, EPERM);
 }
 
-/* The thread the caller calls ID (0: itself), ready to be acted on by its number: it lives and is of the tree. */
+/* The thread the caller calls ID (0: itself), ready to be acted on by its number: it lives and is of the
+ * tree. */
 static bool target(struct call *c, pid_t id, struct member *ret_m, struct reply *ret_reply)
 {
 	struct member m = MEMBER_NULL;

@@ -1,11 +1,13 @@
 /*
- * Signals, where neither a pid namespace nor Landlock keeps them in the tree: each target is held by a pidfd, found to be of
- * the guest's tree, and signalled through that. A target outside is answered EPERM, as one of another user would be.
+ * Signals, where neither a pid namespace nor Landlock keeps them in the tree: each target is held by a pidfd,
+ * found to be of the guest's tree, and signalled through that. A target outside is answered EPERM, as one of
+ * another user would be.
  *
  * Different from Linux (docs/LIMITS.md): the receiver sees the sentry's pid as the sender's; a broadcast
  * (kill of 0, -1, -group) reaches the members of the tree one after the other.
  *
- * Syscalls: pidfd_open, pidfd_getfd, pidfd_send_signal, tgkill, rt_tgsigqueueinfo, getpgid, and what tree.c uses.
+ * Syscalls: pidfd_open, pidfd_getfd, pidfd_send_signal, tgkill, rt_tgsigqueueinfo, getpgid, and what tree.c
+ * uses.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,7 +58,8 @@ static struct reply sent(int r)
 }
 
 /* To one process or thread the caller calls ID. TGID 0: not asked which process the thread must be of. */
-static struct reply send_one(struct call *c, pid_t tgid, pid_t id, bool thread, int sig, const siginfo_t *info)
+static struct reply send_one(struct call *c, pid_t tgid, pid_t id, bool thread, int sig,
+			     const siginfo_t *info)
 {
 	AUTO_MEMBER struct member m = MEMBER_NULL;
 	AUTO_MEMBER struct member process = MEMBER_NULL;
@@ -120,7 +123,8 @@ static struct reply send_many(struct call *c, pid_t id, int sig)
 
 		if (id == INT_MIN)
 			return reply_deny(ESRCH);
-		/* A group outlives its leader; its number then is only known where we count as the guest does. */
+		/* A group outlives its leader; its number then is only known where we count as the guest
+		 * does. */
 		r = tree_find(c, -id, &leader);
 		if (r < 0)
 			return call_fail(c, r);
@@ -160,7 +164,8 @@ struct reply process_tgkill(struct call *c)
 	return send_one(c, (pid_t)c->ev.args[0], (pid_t)c->ev.args[1], true, (int)c->ev.args[2], NULL);
 }
 
-/* Copies a siginfo. Codes that say "from the kernel" or "from kill()" may only be sent to oneself, which we are not. */
+/* Copies a siginfo. Codes that say "from the kernel" or "from kill()" may only be sent to oneself, which we
+ * are not. */
 static int read_info(const struct call *c, uint64_t addr, int sig, siginfo_t *ret_info)
 {
 	int r = call_read(c, addr, ret_info, sizeof(*ret_info));
@@ -243,7 +248,8 @@ struct reply process_pidfd_send_signal(struct call *c)
 		return reply_deny(ESRCH);
 	if (call_alive(c) != 0)
 		return reply_deny(EINTR);
-	r = (int)syscall(NR_pidfd_send_signal, fd, sig, c->ev.args[2] != 0 ? &info : NULL, (unsigned int)c->ev.args[3]);
+	r = (int)syscall(NR_pidfd_send_signal, fd, sig, c->ev.args[2] != 0 ? &info : NULL,
+			 (unsigned int)c->ev.args[3]);
 	return sent(r < 0 ? errno : 0);
 }
 

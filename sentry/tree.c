@@ -1,8 +1,8 @@
 /*
- * Who belongs to the guest. The sentry's procfs is the source: a process is in the tree if the chain of its parents meets
- * the guest's first process, which is (or has below it) the reaper of orphans. In a nested pid namespace the guest
- * counts otherwise than we do, and a number is looked for among the tree's processes; these calls are rare, and with a pid
- * namespace the plan normally leaves them to the kernel.
+ * Who belongs to the guest. The sentry's procfs is the source: a process is in the tree if the chain of its
+ * parents meets the guest's first process, which is (or has below it) the reaper of orphans. In a nested pid
+ * namespace the guest counts otherwise than we do, and a number is looked for among the tree's processes;
+ * these calls are rare, and with a pid namespace the plan normally leaves them to the kernel.
  *
  * Syscalls: openat, getdents64, read, fcntl, pidfd_open, poll, close.
  */
@@ -23,8 +23,8 @@
 #include "util/fd.h"
 
 enum {
-	DEPTH_MAX = 4096,  /* of the process tree: more is a race or a fork chain nobody needs */
-	THREAD = O_EXCL,   /* PIDFD_THREAD, 6.9 */
+	DEPTH_MAX = 4096, /* of the process tree: more is a race or a fork chain nobody needs */
+	THREAD = O_EXCL,  /* PIDFD_THREAD, 6.9 */
 };
 
 void member_clear(struct member *m)
@@ -154,7 +154,9 @@ struct each {
 static int each_process(void *arg, pid_t tgid)
 {
 	const struct each *e = arg;
-	AUTO_MEMBER struct member m = { .pidfd = (int)syscall(NR_pidfd_open, tgid, 0), .tid = tgid, .tgid = tgid };
+	AUTO_MEMBER struct member m = { .pidfd = (int)syscall(NR_pidfd_open, tgid, 0),
+					.tid = tgid,
+					.tgid = tgid };
 	pid_t group;
 
 	if (m.pidfd < 0 || !tree_has(e->s, tgid) || !member_lives(&m))

@@ -1,6 +1,6 @@
 /*
- * The way of an event with a scripted backend: what is denied, what may be continued, what is read how often, and
- * that a dead notification has no effect. The guest's memory is this process's own.
+ * The way of an event with a scripted backend: what is denied, what may be continued, what is read how often,
+ * and that a dead notification has no effect. The guest's memory is this process's own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -137,7 +137,8 @@ static uint64_t addr(const void *p)
 
 static struct reply ask_open(const char *path, int flags)
 {
-	return ask(AUDIT_ARCH_X86_64, NR_openat, (uint64_t)(int64_t)AT_FDCWD, addr(path), (uint64_t)flags, 0600);
+	return ask(AUDIT_ARCH_X86_64, NR_openat, (uint64_t)(int64_t)AT_FDCWD, addr(path), (uint64_t)flags,
+		   0600);
 }
 
 static void all_levels(enum level level)

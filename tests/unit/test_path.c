@@ -1,7 +1,7 @@
 /*
- * The resolver against the kernel: the test process is the guest, so that whatever it opens itself with O_PATH must be
- * what path_resolve() finds, by object and by errno, on the fast way and on the walk. Random paths over a tree
- * with every kind of link find what nobody thought of.
+ * The resolver against the kernel: the test process is the guest, so that whatever it opens itself with
+ * O_PATH must be what path_resolve() finds, by object and by errno, on the fast way and on the walk. Random
+ * paths over a tree with every kind of link find what nobody thought of.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -105,8 +105,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const all[] = { "f",   "x (deleted)", "d/g", "d/up", "d/e", "d", "l", "dl", "abs", "dangling",
-					   "dangling2", "loop",	"p",   "c",    "ds",  "fifo" };
+	static const char *const all[] = {
+		"f",   "x (deleted)", "d/g",	   "d/up", "d/e", "d", "l",  "dl",
+		"abs", "dangling",    "dangling2", "loop", "p",	  "c", "ds", "fifo"
+	};
 
 	(void)state;
 	object_clear(&obj);
@@ -139,7 +141,8 @@ static void compare(int dirfd, const char *path, unsigned int flags, uint64_t ho
 	struct object walked;
 
 	if (got != want)
-		fail_msg("'%s' flags %#x: %s, the kernel says %s", path, flags, strerror(got), strerror(want));
+		fail_msg("'%s' flags %#x: %s, the kernel says %s", path, flags, strerror(got),
+			 strerror(want));
 	if (want == 0) {
 		assert_same(obj.fd, fd, path);
 		if (obj.path[0] == '/') {
@@ -156,7 +159,8 @@ static void compare(int dirfd, const char *path, unsigned int flags, uint64_t ho
 		}
 	}
 	if (path[0] != '\0') {
-		int base = dirfd == AT_FDCWD ? open(".", O_PATH | O_CLOEXEC) : fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
+		int base =
+			dirfd == AT_FDCWD ? open(".", O_PATH | O_CLOEXEC) : fcntl(dirfd, F_DUPFD_CLOEXEC, 0);
 
 		assert_true(base >= 0);
 		object_init(&walked);
@@ -187,14 +191,82 @@ static void compare_all(int dirfd, const char *path)
 static void test_agrees_with_kernel(void **state)
 {
 	static const char *const paths[] = {
-		"f", "d", "d/", "d/.", "d/..", "d/../f", "f/", "f/.", "l", "l/", "dl", "dl/", "dl/g", "ds", "ds/g", "abs",
-		"dangling", "loop", "loop/x", "missing", "missing/x", "f/x", "d/up", "d/up/tmp", ".", "..", "../../../..",
-		"/", "//", "/..", "/tmp/../tmp", "p", "p/", "p/status", "p/nothing", "c", "c/", "c/f", "c/d/g", "c/..", "fifo", "fifo/",
-		"x (deleted)", "/proc", "/proc/", "/proc/self", "/proc/self/", "/proc/self/status", "/proc/thread-self/status",
-		"/proc/thread-self", "/proc/self/cwd", "/proc/self/cwd/f", "/proc/self/root/tmp", "/proc/self/exe", "/proc/self/fd",
-		"/proc/self/fd/0", "/proc/self/fd/9999", "/proc/self/../self/status", "/proc/self/../../etc", "/proc/1/status", "/proc/mounts",
-		"/proc/net/dev", "/dev/fd", "/dev/fd/0", "/dev/stdin", "/dev/null", "/etc/passwd", "/etc/mtab", "/proc/self/task", "/proc/self/ns/mnt",
-		"/proc/sys/kernel/ostype", "/proc/999999999/status", "/proc/self/fd/", "d//e", "./d/./e/.", "dl/../f",
+		"f",
+		"d",
+		"d/",
+		"d/.",
+		"d/..",
+		"d/../f",
+		"f/",
+		"f/.",
+		"l",
+		"l/",
+		"dl",
+		"dl/",
+		"dl/g",
+		"ds",
+		"ds/g",
+		"abs",
+		"dangling",
+		"loop",
+		"loop/x",
+		"missing",
+		"missing/x",
+		"f/x",
+		"d/up",
+		"d/up/tmp",
+		".",
+		"..",
+		"../../../..",
+		"/",
+		"//",
+		"/..",
+		"/tmp/../tmp",
+		"p",
+		"p/",
+		"p/status",
+		"p/nothing",
+		"c",
+		"c/",
+		"c/f",
+		"c/d/g",
+		"c/..",
+		"fifo",
+		"fifo/",
+		"x (deleted)",
+		"/proc",
+		"/proc/",
+		"/proc/self",
+		"/proc/self/",
+		"/proc/self/status",
+		"/proc/thread-self/status",
+		"/proc/thread-self",
+		"/proc/self/cwd",
+		"/proc/self/cwd/f",
+		"/proc/self/root/tmp",
+		"/proc/self/exe",
+		"/proc/self/fd",
+		"/proc/self/fd/0",
+		"/proc/self/fd/9999",
+		"/proc/self/../self/status",
+		"/proc/self/../../etc",
+		"/proc/1/status",
+		"/proc/mounts",
+		"/proc/net/dev",
+		"/dev/fd",
+		"/dev/fd/0",
+		"/dev/stdin",
+		"/dev/null",
+		"/etc/passwd",
+		"/etc/mtab",
+		"/proc/self/task",
+		"/proc/self/ns/mnt",
+		"/proc/sys/kernel/ostype",
+		"/proc/999999999/status",
+		"/proc/self/fd/",
+		"d//e",
+		"./d/./e/.",
+		"dl/../f",
 	};
 
 	(void)state;
@@ -204,8 +276,11 @@ static void test_agrees_with_kernel(void **state)
 
 static void test_random_paths(void **state)
 {
-	static const char *const words[] = { "f",  "d", "e",	"g",	"l",	"dl",	"ds",	"up",  "abs",	"loop", "dangling", "missing", "p",
-					     "c",  ".", "..",	"",	"tmp",	"proc", "self", "cwd", "status", "fifo", "root", "fd", "0", "..", "d", "thread-self", "task" };
+	static const char *const words[] = {
+		"f",	    "d",       "e",    "g",    "l",  "dl", "ds", "up",	"abs",	       "loop",
+		"dangling", "missing", "p",    "c",    ".",  "..", "",	 "tmp", "proc",	       "self",
+		"cwd",	    "status",  "fifo", "root", "fd", "0",  "..", "d",	"thread-self", "task"
+	};
 	char path[256];
 
 	(void)state;
@@ -222,11 +297,21 @@ static void test_random_paths(void **state)
 		if (rand() % 5 == 0)
 			(void)snprintf(path + n, sizeof(path) - n, "/");
 		switch (rand() % 6) {
-		case 0: compare(AT_FDCWD, path, PATH_NOFOLLOW, O_NOFOLLOW, 0); break;
-		case 1: compare(AT_FDCWD, path, PATH_BENEATH, 0, RESOLVE_BENEATH); break;
-		case 2: compare(AT_FDCWD, path, PATH_IN_ROOT, 0, RESOLVE_IN_ROOT); break;
-		case 3: compare(AT_FDCWD, path, PATH_NO_MAGIC, 0, RESOLVE_NO_MAGICLINKS); break;
-		default: compare(AT_FDCWD, path, 0, 0, 0); break;
+		case 0:
+			compare(AT_FDCWD, path, PATH_NOFOLLOW, O_NOFOLLOW, 0);
+			break;
+		case 1:
+			compare(AT_FDCWD, path, PATH_BENEATH, 0, RESOLVE_BENEATH);
+			break;
+		case 2:
+			compare(AT_FDCWD, path, PATH_IN_ROOT, 0, RESOLVE_IN_ROOT);
+			break;
+		case 3:
+			compare(AT_FDCWD, path, PATH_NO_MAGIC, 0, RESOLVE_NO_MAGICLINKS);
+			break;
+		default:
+			compare(AT_FDCWD, path, 0, 0, 0);
+			break;
 		}
 	}
 }

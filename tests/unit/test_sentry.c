@@ -1,6 +1,6 @@
 /*
- * A live sentry: a child of the test is the sentry, its child the guest, with the real filter, listener and kernel
- * between them. Each guest is a function that returns 0 where everything was as natively.
+ * A live sentry: a child of the test is the sentry, its child the guest, with the real filter, listener and
+ * kernel between them. Each guest is a function that returns 0 where everything was as natively.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -32,7 +32,7 @@
 #define CHECK(cond)                                                                                          \
 	do {                                                                                                 \
 		if (!(cond)) {                                                                               \
-			(void)dprintf(2, "guest, line %d: %s (errno %d)\n", __LINE__, #cond, errno);           \
+			(void)dprintf(2, "guest, line %d: %s (errno %d)\n", __LINE__, #cond, errno);         \
 			return 1;                                                                            \
 		}                                                                                            \
 	} while (0)
@@ -84,7 +84,8 @@ static void guest_main(int (*fn)(void), const struct sock_fprog *prog, int sock)
 	listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 				SECCOMP_FILTER_FLAG_NEW_LISTENER | WAIT_KILLABLE, prog);
 	if (listener < 0)
-		listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, prog);
+		listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+					SECCOMP_FILTER_FLAG_NEW_LISTENER, prog);
 	if (listener < 0)
 		_exit(99);
 	send_fd(sock, listener);
@@ -106,7 +107,8 @@ static pid_t start(int (*fn)(void), enum level level)
 
 	for (int i = 0; i < PLAN_COUNT; i++)
 		plan.level[i] = LEVEL_NATIVE;
-	plan.level[PLAN_READ] = plan.level[PLAN_WRITE] = plan.level[PLAN_META] = plan.level[PLAN_CHANGE] = level;
+	plan.level[PLAN_READ] = plan.level[PLAN_WRITE] = plan.level[PLAN_META] = plan.level[PLAN_CHANGE] =
+		level;
 	plan.level[PLAN_CHDIR] = plan.level[PLAN_EXEC] = LEVEL_OBSERVE;
 	plan.level[PLAN_SIGNAL] = LEVEL_EMULATE;
 	assert_int_equal(policy_builder_new(&b), 0);
@@ -149,7 +151,8 @@ static pid_t start(int (*fn)(void), enum level level)
 	return sentry;
 }
 
-/* The guest's exit status, 1 where the sentry ended the run, 200 and more where something went wrong with it. */
+/* The guest's exit status, 1 where the sentry ended the run, 200 and more where something went wrong with it.
+ */
 static int finish(pid_t sentry)
 {
 	int status;
@@ -499,11 +502,11 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files),	    cmocka_unit_test(test_fd_limit),
-		cmocka_unit_test(test_self),	    cmocka_unit_test(test_interrupted),
-		cmocka_unit_test(test_restarted),   cmocka_unit_test(test_signals),
-		cmocka_unit_test(test_observed),    cmocka_unit_test(test_record),
-		cmocka_unit_test(test_widen),	    cmocka_unit_test(test_nonsense_ends_it),
+		cmocka_unit_test(test_files),	   cmocka_unit_test(test_fd_limit),
+		cmocka_unit_test(test_self),	   cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_restarted),  cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_observed),   cmocka_unit_test(test_record),
+		cmocka_unit_test(test_widen),	   cmocka_unit_test(test_nonsense_ends_it),
 		cmocka_unit_test(test_many_calls),
 	};
 
