@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -266,6 +267,35 @@ static int own_scratch(int root, const struct places *p, const struct floor_ids 
 	return fd < 0 || fchown(fd, ids->uid, ids->gid) < 0 ? err_now() : 0;
 }
 
+/*
+ * A symlink in PARENT. One of an earlier run whose text is old is replaced; what the guest put there instead
+ * stays. First as ourselves (/run, /home: directories of the view), then with the guest's ids (its home).
+ */
+static int make_link(int parent, const char *name, const char *text)
+{
+	char there[PATH_MAX];
+	ssize_t n = readlinkat(parent, name, there, sizeof(there));
+	bool old = n >= 0 && ((size_t)n != strlen(text) || memcmp(there, text, (size_t)n) != 0);
+	int r = -1;
+
+	if ((n >= 0 && !old) || (n < 0 && errno == EINVAL))
+		return 0;
+	for (int attempt = 0; r < 0 && attempt < 2; attempt++) {
+		if (attempt == 1) {
+			setfsgid(guest_ids.gid);
+			setfsuid(guest_ids.uid);
+		}
+		if (old)
+			(void)unlinkat(parent, name, 0);
+		r = symlinkat(text, parent, name) < 0 ? err_now() : 0;
+		if (attempt == 1) {
+			setfsuid(geteuid());
+			setfsgid(getegid());
+		}
+	}
+	return r == -EEXIST ? 0 : r;
+}
+
 static int place_links(int root, const struct places *p)
 {
 	for (size_t i = 0; i < p->n; i++) {
@@ -279,9 +309,7 @@ static int place_links(int root, const struct places *p)
 		AUTO_FD int parent = view_mount_point(root, dir, true);
 		if (parent < 0)
 			return parent;
-		setfsuid(guest_ids.uid);
-		(void)!symlinkat(p->v[i].link, parent, last + 1); /* there already: from an earlier run */
-		setfsuid(geteuid());
+		(void)make_link(parent, last + 1, p->v[i].link); /* a tool less is no reason to stop */
 	}
 	return 0;
 }
