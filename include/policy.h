@@ -66,6 +66,9 @@ struct policy *policy_free(struct policy *p);
  */
 int policy_builder_private(struct policy_builder *b, const char *path);
 
+/* Does the literal PATH lie in a place policy_builder_private() named? */
+bool policy_is_private(const struct policy *p, const char *path);
+
 /* The errno a refused write is answered with where no restriction but the lack of a write rule decided:
  * EROFS where the floor is a read-only view, EACCES else. Part of the compiled policy; default EROFS. */
 void policy_set_write_errno(struct policy_builder *b, int err);

@@ -429,6 +429,14 @@ int policy_compile(const struct policy_builder *b, struct policy **ret_p)
 	return 0;
 }
 
+bool policy_is_private(const struct policy *p, const char *path)
+{
+	for (size_t i = 0; p->private[i]; i++)
+		if (path_covers(p->private[i], strlen(p->private[i]), path))
+			return true;
+	return false;
+}
+
 struct policy *policy_free(struct policy *p)
 {
 	if (!p)

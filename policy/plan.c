@@ -86,7 +86,7 @@ static const struct row rows[] = {
 	  "noexec mounts hold every exec rule; a hidden file could be executed, not read, if its path is swapped in time" },
 	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_LANDLOCK_FS, EXEC_GLOBS, WISH_ANY, LEVEL_OBSERVE,
 	  "noexec mounts and Landlock hold every exec rule" },
-	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, EXEC_GLOBS, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
 	  "Landlock holds every exec rule for execve; mapping a file executable is not held" },
 
 	{ PLAN_WATCH, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },

@@ -57,7 +57,9 @@ struct line {
  */
 #define PRIVATE_PLACES                                                                                                          \
 	{ RULE_WRITE, "/tmp", VIEW, true }, { RULE_WRITE, "/var/tmp", VIEW, true }, { RULE_WRITE, "/dev/shm", VIEW, true }, \
-		{ RULE_WRITE, "/run", VIEW, true }, { RULE_WRITE, "/proc", VIEW, true }
+		{ RULE_WRITE, "/run", VIEW, true }, { RULE_WRITE, "/proc", VIEW, true },                                \
+		/* sem_open(3), by which processes of a pool lock: named so by the C library, nothing else is. */        \
+		{ RULE_WRITE, "/dev/shm/sem.*", BARE, false }
 
 /* Secrets of a home. */
 static const struct line secrets[] = {

@@ -401,16 +401,23 @@ static struct reply open_observed(struct call *c, const struct open_args *a)
 	AUTO_OBJECT struct object o = OBJECT_NULL;
 	bool creates = (a->flags & WILL_CREATE) != 0;
 	enum op op = creates || wants_write(a->flags) ? OP_WRITE : a->flags & O_PATH ? OP_STAT : OP_READ;
-	struct verdict v;
+	struct verdict v = VERDICT_NULL;
+	int r;
 
 	/* The object's own array is the buffer; path_resolve() empties it. */
-	if (written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0 &&
-	    policy_path(c->policy, op, o.path, o.path_len).kind == VERDICT_ALLOW) {
-		(void)call_judge(c, 0, op, o.path, o.path_len);
-		return reply_continue(c);
+	if (written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0) {
+		v = policy_path(c->policy, op, o.path, o.path_len);
+		if (v.kind == VERDICT_ALLOW) {
+			(void)call_judge(c, 0, op, o.path, o.path_len);
+			return reply_continue(c);
+		}
 	}
-	/* What leads nowhere gets the kernel's own errno. */
-	if (path_resolve(c, a->dirfd, c->path[0], path_flags(a), &o) != 0)
+	/* What leads nowhere gets the kernel's own errno; a hidden name that is not there (a secret, looked for in the private
+	 * home) is refused with the same one, so that the attempt is recorded. */
+	r = path_resolve(c, a->dirfd, c->path[0], path_flags(a), &o);
+	if (r == ENOENT && v.err == ENOENT && v.rule != NULL && v.rule->kind == RULE_HIDE && written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0)
+		return call_refuse(c, call_judge(c, 0, op, o.path, o.path_len));
+	if (r != 0)
 		return reply_continue(c);
 	/* An open that may create but finds the file there is not a write by itself. */
 	if (op == OP_WRITE && o.fd >= 0 && !(a->flags & K_TMPFILE) && !wants_write(a->flags))

@@ -130,6 +130,9 @@ static bool refused_below(const struct policy *p, enum op op, const char *path)
 	size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
 	for (size_t i = 0; i < policy_rule_count(p); i++) {
 		const struct rule *r = policy_rule(p, i);
+		/* What is hidden in a place made for the run is not there: no reason to carve. */
+		if (r->kind == RULE_HIDE && policy_is_private(p, r->pattern))
+			continue;
 		if ((r->kind == RULE_HIDE || (r->kind == RULE_WRITE && op == OP_EXEC)) && !r->floating &&
 		    strncmp(r->pattern, path, n) == 0 && r->pattern[n] == '/' &&
 		    policy_path(p, op, r->pattern, strlen(r->pattern)).kind != VERDICT_ALLOW)
@@ -138,10 +141,27 @@ static bool refused_below(const struct policy *p, enum op op, const char *path)
 	return false;
 }
 
+/* Does PATH lie in the directory a write rule with globs speaks of? What it names must not execute, so nothing there does. */
+static bool in_glob_directory(const struct policy *p, const char *path)
+{
+	for (size_t i = 0; i < policy_rule_count(p); i++) {
+		const struct rule *r = policy_rule(p, i);
+		size_t n = r->literal_len;
+		if (r->kind != RULE_WRITE || n == strlen(r->pattern))
+			continue;
+		while (n > 0 && r->pattern[n - 1] != '/')
+			n--;
+		if (n > 0 && strncmp(path, r->pattern, n - 1) == 0 && (path[n - 1] == '/' || path[n - 1] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 /* Allows PATH, or, where something below it is hidden, its entries one by one. */
 static int allow_carved(const struct carve *c, const char *path)
 {
-	if (policy_path(c->policy, c->op, path, strlen(path)).kind != VERDICT_ALLOW)
+	if (policy_path(c->policy, c->op, path, strlen(path)).kind != VERDICT_ALLOW ||
+	    (c->op == OP_EXEC && in_glob_directory(c->policy, path)))
 		return 0;
 	if (!refused_below(c->policy, c->op, path))
 		return allow_path(c, path);
@@ -192,10 +212,18 @@ int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
 			continue;
 		c.op = rule->kind == RULE_EXEC ? OP_EXEC : OP_READ;
 		c.access = rule->kind == RULE_EXEC ? EXECUTE : rule->kind == RULE_WRITE ? DIR_READ | DIR_WRITE : DIR_READ;
-		/* A rule with globs would need names that do not exist yet: emulation's affair; Landlock allows its literal parent
-		 * only where that is the rule itself. */
-		if (strpbrk(rule->pattern, "*?[") == NULL)
+		if (rule->literal_len == strlen(rule->pattern)) {
 			r = allow_carved(&c, rule->pattern);
+		} else if (rule->kind != RULE_EXEC) {
+			/* A rule with globs is emulation's affair (the plan leaves no family to the kernel then); the sentry, bound by
+			 * this domain too, needs the directory. exec is never emulated: its globs get nothing here. */
+			AUTO_FREE char *dir = strndup(rule->pattern, rule->literal_len);
+			char *slash = dir == NULL ? NULL : strrchr(dir, '/');
+			if (slash == NULL || slash == dir)
+				continue;
+			*slash = '\0';
+			r = allow_path(&c, dir);
+		}
 	}
 	if (r == 0)
 		r = restrict_self(ruleset);
