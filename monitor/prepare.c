@@ -89,6 +89,10 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 		r = string_list_add(pass, a.env.v[i]);
 	if (r == 0)
 		r = agent_state_copy(&a, p->places.home_source);
+	if (r == -EFBIG) { /* the agent works without; a person should know */
+		fprintf(stderr, "gabion: agent %s: its state is larger than 64 MiB or 20,000 files: only part of it was copied\n", a.name);
+		r = 0;
+	}
 	if (r == 0) {
 		p->agent = STEAL(a.name);
 		p->agent_note = STEAL(a.note);
