@@ -412,8 +412,10 @@ static int limits(struct run *r)
 
 static int begin(struct run *r)
 {
+	/* First of all: what is opened from here on must not land on a closed standard descriptor. */
+	if (!notice_check_stdio())
+		return -EINVAL;
 	int e = take_signals(r);
-
 	if (e < 0) {
 		cli_error(NULL, "signals: %s", strerror(-e));
 		return e;
@@ -421,8 +423,6 @@ static int begin(struct run *r)
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		return err_now();
 	terminal_look(&r->look);
-	if (!notice_check_stdio())
-		return -EINVAL;
 	e = state_run_new(&r->dir, r->id);
 	if (e < 0) {
 		cli_error("set XDG_STATE_HOME to a directory you can write", "the state directory: %s", strerror(-e));
