@@ -98,9 +98,11 @@ static int execute(char **argv, char **env)
 				   snprintf(file, sizeof(file), "%.*s/%s", (int)n, path, argv[0]);
 		if (len > 0 && (size_t)len < sizeof(file)) {
 			execve(file, argv, env);
-			if (errno != ENOENT && errno != ENOTDIR)
-				seen = errno;
-			if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
+			int err = errno;
+			/* A directory of PATH that may not be searched (another user's, one that no rule shows) is not news. */
+			if (err != ENOENT && err != ENOTDIR && (err != EACCES || faccessat(AT_FDCWD, file, F_OK, 0) == 0))
+				seen = err;
+			if (err != ENOENT && err != ENOTDIR && err != EACCES)
 				break;
 		}
 		if (path[n] == '\0')

@@ -22,7 +22,8 @@ bool notice_check_stdio(void)
 		struct stat st;
 		int flags = fcntl(fd, F_GETFL);
 		if (flags < 0) {
-			if (open("/dev/null", O_RDWR) != fd) /* the lowest free number: FD itself */
+			/* The lowest free number is FD itself. Closed again by the command's exec: for it all is as outside. */
+			if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd)
 				return false;
 			continue;
 		}
@@ -102,6 +103,13 @@ const char *notice_exec_hint(const char *command, int err, const struct places *
 		return "it is not in the guest's PATH; tools below your home are shown when PATH names their directory (--exec DIR shows more)";
 	if (err == ENOENT)
 		return "it is not in the guest's view, or its interpreter is not (--read and --exec show more of the host)";
+	struct stat st;
+	if (err == EACCES && strchr(command, '/') != NULL && stat(command, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return "it is a directory";
+		if ((st.st_mode & 0111) == 0)
+			return "nobody may execute it: chmod +x makes a program of it";
+	}
 	if (err == EACCES && p->home != NULL && strncmp(command, p->home, strlen(p->home)) == 0)
 		return "nothing in the private home executes; --exec PATH allows it";
 	if (err == EACCES)
