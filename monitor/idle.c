@@ -19,8 +19,8 @@ static _Noreturn void idle_main(const char *name, int fd)
 	char c;
 
 	prctl(PR_SET_NAME, name, 0, 0, 0);
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || dup2(fd, 0) < 0 ||
-	    syscall(SYS_close_range, 1, ~0U, 0) < 0 || isolate_idle() < 0)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
+	    dup2(fd, 0) < 0 || syscall(SYS_close_range, 1, ~0U, 0) < 0 || isolate_idle() < 0)
 		_exit(1);
 	while (read(0, &c, 1) < 0 && errno == EINTR)
 		;
@@ -43,7 +43,7 @@ int idle_start(const char *name, struct idle *ret)
 		fd_close(p[1]);
 		return err_now();
 	}
-	*ret = (struct idle){ .pid = pid, .fd = p[1] };
+	*ret = (struct idle){.pid = pid, .fd = p[1]};
 	return 0;
 }
 

@@ -3,10 +3,11 @@
  *
  *   monitor --clone(user, pid, mount, net, ipc, uts, cgroup)--> sentry --clone(pid)--> init --fork--> command
  *
- * The monitor writes the id maps and lets the sentry's process go on; that process builds the view with the capabilities it has in the new
- * user namespace, starts init, becomes the guest's ids with three capabilities left (SYS_PTRACE, SETUID, SETGID, inside the namespace
- * only), takes the listener from the command's process and confines itself. In bare mode there are no namespaces and no capabilities: the
- * sentry takes on a Landlock domain before it forks init, so that both have the same.
+ * The monitor writes the id maps and lets the sentry's process go on; that process builds the view with the
+ * capabilities it has in the new user namespace, starts init, becomes the guest's ids with three capabilities
+ * left (SYS_PTRACE, SETUID, SETGID, inside the namespace only), takes the listener from the command's process
+ * and confines itself. In bare mode there are no namespaces and no capabilities: the sentry takes on a
+ * Landlock domain before it forks init, so that both have the same.
  *
  * Should: report the stage that failed. Mustn't: run anything of the guest before the listener is answered.
  */
@@ -36,8 +37,9 @@
 #include "util/mount.h"
 
 #define SENTRY_CAPS ((1ULL << 19) | (1ULL << 7) | (1ULL << 6)) /* SYS_PTRACE, SETUID, SETGID */
-#define NAMESPACES                                                                                                       \
-	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP)
+#define NAMESPACES                                                                                           \
+	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |           \
+	 CLONE_NEWCGROUP)
 
 /* From the sentry's process to the monitor while it starts; the pty's master rides on the last one. */
 struct start_msg {
@@ -53,11 +55,11 @@ struct filter_box {
 };
 
 struct ends {
-	int start[2];   /* [0] monitor, [1] sentry */
+	int start[2]; /* [0] monitor, [1] sentry */
 	int control[2];
-	int init[2];    /* [0] monitor, [1] init */
-	int report[2];  /* [0] sentry, [1] init and command */
-	int go[2];      /* monitor writes when the maps are there, and again when the filter is */
+	int init[2];   /* [0] monitor, [1] init */
+	int report[2]; /* [0] sentry, [1] init and command */
+	int go[2];     /* monitor writes when the maps are there, and again when the filter is */
 	struct filter_box *box;
 };
 
@@ -78,7 +80,7 @@ void launch_signals_restore(void)
 
 static _Noreturn void stage_failed(const struct ends *e, int err, const char *stage)
 {
-	struct start_msg m = { .err = err < 0 ? -err : err };
+	struct start_msg m = {.err = err < 0 ? -err : err};
 	snprintf(m.stage, sizeof(m.stage), "%s", stage);
 	(void)!write(e->start[1], &m, sizeof(m));
 	_exit(EXIT_FAILURE);
@@ -86,13 +88,13 @@ static _Noreturn void stage_failed(const struct ends *e, int err, const char *st
 
 static int send_started(const struct ends *e, int master)
 {
-	struct start_msg m = { .err = 0 };
-	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct start_msg m = {.err = 0};
+	struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
-	} u = { .buf = { 0 } };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	} u = {.buf = {0}};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (master >= 0) {
 		mh.msg_control = u.buf;
@@ -106,7 +108,8 @@ static int send_started(const struct ends *e, int master)
 	return sendmsg(e->start[1], &mh, MSG_NOSIGNAL) < 0 ? err_now() : 0;
 }
 
-/* A pty of the guest's own devpts (bare: the host's), owned by the guest, looking like the user's terminal. */
+/* A pty of the guest's own devpts (bare: the host's), owned by the guest, looking like the user's terminal.
+ */
 static int make_pty(const struct launch *l, int *ret_master, int *ret_slave)
 {
 	int unlock = 0;
@@ -128,17 +131,19 @@ static int make_pty(const struct launch *l, int *ret_master, int *ret_slave)
 	return 0;
 }
 
-/* The command's process wrote the number of its listener: take it. The sender's pid comes with it, in our pid namespace. */
+/* The command's process wrote the number of its listener: take it. The sender's pid comes with it, in our pid
+ * namespace. */
 static int take_listener(const struct ends *e, int *ret_listener)
 {
 	int value = 0;
-	struct iovec iov = { .iov_base = &value, .iov_len = sizeof(value) };
+	struct iovec iov = {.iov_base = &value, .iov_len = sizeof(value)};
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(struct ucred))];
 	} u;
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf) };
-	struct ucred cred = { .pid = 0 };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
+	struct ucred cred = {.pid = 0};
 
 	if (recvmsg(e->report[0], &mh, MSG_CMSG_CLOEXEC) != sizeof(value))
 		return -EPIPE;
@@ -173,7 +178,8 @@ static int close_all_but(int *keep, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < 3)
 			continue;
-		if ((unsigned int)keep[i] > from && syscall(SYS_close_range, from, (unsigned int)keep[i] - 1, 0) < 0)
+		if ((unsigned int)keep[i] > from &&
+		    syscall(SYS_close_range, from, (unsigned int)keep[i] - 1, 0) < 0)
 			return err_now();
 		from = (unsigned int)keep[i] + 1;
 	}
@@ -193,8 +199,9 @@ static int drop_stdio(void)
 }
 
 /*
- * Mounts our procfs at the view's /proc, where init covers it with the guest's: the kernel lets a less privileged namespace mount procfs
- * only while another one is wholly visible there (mount_too_revealing() in fs/namespace.c).
+ * Mounts our procfs at the view's /proc, where init covers it with the guest's: the kernel lets a less
+ * privileged namespace mount procfs only while another one is wholly visible there (mount_too_revealing() in
+ * fs/namespace.c).
  */
 static int show_proc(int proc_fd)
 {
@@ -219,7 +226,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, errno, "parent death signal");
 	if (read(e->go[0], &c, 1) != 1)
 		_exit(EXIT_FAILURE);
-	if (l->ids->mode == FLOOR_ROOT && (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
+	if (l->ids->mode == FLOOR_ROOT &&
+	    (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		stage_failed(e, errno, "ids of the user namespace");
 	if (spaces && (proc_fd = proc_detached()) < 0)
 		stage_failed(e, proc_fd, "a procfs of its own");
@@ -240,16 +248,18 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, r, "ids of the guest");
 	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, &facts)) < 0))
 		stage_failed(e, r, "Landlock");
-	if (!spaces && (facts & l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)) !=
-			       (l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)))
+	if (!spaces &&
+	    (facts & l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)) !=
+		    (l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)))
 		stage_failed(e, EOPNOTSUPP, "the floor the plan was made for");
 
-	struct init_config cfg = { .l = l, .channel = e->init[1], .report = e->report[1], .tty = slave, .nested = spaces };
+	struct init_config cfg = {
+		.l = l, .channel = e->init[1], .report = e->report[1], .tty = slave, .nested = spaces};
 	if (read(e->go[0], &c, 1) != 1)
 		_exit(EXIT_FAILURE);
 	if (e->box->err < 0)
 		stage_failed(e, e->box->err, "filter");
-	cfg.filter = (struct sock_fprog){ .len = e->box->len, .filter = e->box->insns };
+	cfg.filter = (struct sock_fprog){.len = e->box->len, .filter = e->box->insns};
 	int on = 1;
 	if (setsockopt(e->report[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		stage_failed(e, errno, "credentials");
@@ -276,23 +286,24 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, r, "taking the listener");
 	if ((r = send_started(e, master)) < 0)
 		stage_failed(e, r, "start");
-	int keep[] = { proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring) };
+	int keep[] = {proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring)};
 	if (close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(EXIT_FAILURE);
 	if (write(e->report[0], "g", 1) != 1)
 		_exit(EXIT_FAILURE);
 	close(e->report[0]);
-	struct sentry_config sc = { .listener = listener,
-				    .proc_fd = proc_fd,
-				    .control = e->control[1],
-				    .init = init,
-				    .rules = l->rules,
-				    .policy = l->policy,
-				    .plan = l->plan,
-				    .ring = l->ring };
+	struct sentry_config sc = {.listener = listener,
+				   .proc_fd = proc_fd,
+				   .control = e->control[1],
+				   .init = init,
+				   .rules = l->rules,
+				   .policy = l->policy,
+				   .plan = l->plan,
+				   .ring = l->ring};
 	if (sentry_run(&sc) < 0)
 		_exit(EXIT_FAILURE);
-	/* No guest is left, but our end would be init's, before it has told the monitor: the monitor ends us. */
+	/* No guest is left, but our end would be init's, before it has told the monitor: the monitor ends us.
+	 */
 	while (true)
 		(void)poll(NULL, 0, -1);
 }
@@ -305,14 +316,15 @@ static int make_ends(struct ends *e)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->start) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->control) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->init) < 0 ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->report) < 0 || pipe2(e->go, O_CLOEXEC) < 0)
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->report) < 0 ||
+	    pipe2(e->go, O_CLOEXEC) < 0)
 		return err_now();
 	return 0;
 }
 
 static void build_filter(const struct plan *plan, struct filter_box *box)
 {
-	struct sock_fprog prog = { .len = 0 };
+	struct sock_fprog prog = {.len = 0};
 
 	box->err = filter_build(plan, &prog);
 	if (box->err == 0 && prog.len > BPF_MAXINSNS)
@@ -328,19 +340,21 @@ static void build_filter(const struct plan *plan, struct filter_box *box)
 static int await_start(int fd, int *ret_master, struct launch_failure *ret_failure)
 {
 	struct start_msg m;
-	struct iovec iov = { .iov_base = &m, .iov_len = sizeof(m) };
+	struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m)};
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(int))];
 	} u;
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf) };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
 	ssize_t n;
 
 	do {
 		n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
 	} while (n < 0 && errno == EINTR);
 	if (n != sizeof(m)) {
-		*ret_failure = (struct launch_failure){ .err = ECHILD, .stage = "the sentry ended before it started" };
+		*ret_failure =
+			(struct launch_failure){.err = ECHILD, .stage = "the sentry ended before it started"};
 		return -ECHILD;
 	}
 	if (m.err != 0) {
@@ -365,7 +379,7 @@ static int failure(struct launch_failure *f, int err, const char *stage)
 int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure)
 {
 	struct launched d = LAUNCHED_NULL;
-	struct ends e = { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, NULL };
+	struct ends e = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, NULL};
 	struct sources s = SOURCES_NULL;
 	int r = make_ends(&e);
 
@@ -375,7 +389,8 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 		r = sources_open(l->places, l->ids, &s);
 		if (r < 0)
 			return failure(ret_failure, r, "cloning mounts");
-		if (s.not_mapped) { /* overlayfs, 9p, ...: the guest keeps the host ids of the workspace's owner */
+		if (s.not_mapped) { /* overlayfs, 9p, ...: the guest keeps the host ids of the workspace's
+				       owner */
 			l->ids->not_mapped = true;
 			l->ids->host_uid = l->ids->owner;
 			l->ids->host_gid = l->ids->owner_gid;
@@ -385,7 +400,8 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 				return failure(ret_failure, r, "cloning mounts");
 		}
 	}
-	d.sentry = (pid_t)syscall(SYS_clone, (l->ids->mode == FLOOR_BARE ? 0 : NAMESPACES) | SIGCHLD, NULL, NULL, NULL, NULL);
+	d.sentry = (pid_t)syscall(SYS_clone, (l->ids->mode == FLOOR_BARE ? 0 : NAMESPACES) | SIGCHLD, NULL,
+				  NULL, NULL, NULL);
 	if (d.sentry == 0)
 		sentry_process(l, &e, &s);
 	r = d.sentry < 0 ? failure(ret_failure, errno, "namespaces") : 0;

@@ -1,6 +1,7 @@
 /*
- * Starting the processes of a run: sentry, init, command (DESIGN: "Processes"). The monitor calls launch_start() and is given the ends
- * it keeps; everything else happens in the children, which report the stage that failed, if one does.
+ * Starting the processes of a run: sentry, init, command (DESIGN: "Processes"). The monitor calls
+ * launch_start() and is given the ends it keeps; everything else happens in the children, which report the
+ * stage that failed, if one does.
  */
 #ifndef GABION_MONITOR_LAUNCH_H
 #define GABION_MONITOR_LAUNCH_H
@@ -33,24 +34,25 @@ struct launch {
 
 /* The monitor's ends. */
 struct launched {
-	pid_t sentry;    /* child of ours; its death is the tree's death */
+	pid_t sentry; /* child of ours; its death is the tree's death */
 	int sentry_pidfd;
-	int control;     /* to the sentry: struct sentry_msg */
-	int init;        /* to init: struct init_msg */
-	int master;      /* pty of the guest, -1 without a terminal */
+	int control; /* to the sentry: struct sentry_msg */
+	int init;    /* to init: struct init_msg */
+	int master;  /* pty of the guest, -1 without a terminal */
 };
 
-#define LAUNCHED_NULL ((struct launched){ .sentry = -1, .sentry_pidfd = -1, .control = -1, .init = -1, .master = -1 })
+#define LAUNCHED_NULL                                                                                        \
+	((struct launched){.sentry = -1, .sentry_pidfd = -1, .control = -1, .init = -1, .master = -1})
 
 /* Why a start failed: the stage, and its errno. */
 struct launch_failure {
-	int err;          /* positive errno */
+	int err; /* positive errno */
 	char stage[96];
 };
 
 /*
- * Starts the run in the mode of L->ids. On failure nothing is left running; RET_FAILURE says where it ended, so that the caller can
- * name cause and cure or try a smaller floor. 0 or -errno.
+ * Starts the run in the mode of L->ids. On failure nothing is left running; RET_FAILURE says where it ended,
+ * so that the caller can name cause and cure or try a smaller floor. 0 or -errno.
  */
 int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure);
 
@@ -73,21 +75,22 @@ struct init_msg {
 /* What init needs from the sentry's process, which forks it. */
 struct init_config {
 	const struct launch *l;
-	int channel;      /* to the monitor */
-	int report;       /* to the sentry: the listener's number, one int; its answer, one byte */
-	int tty;          /* slave of the pty, -1 without */
+	int channel; /* to the monitor */
+	int report;  /* to the sentry: the listener's number, one int; its answer, one byte */
+	int tty;     /* slave of the pty, -1 without */
 	struct sock_fprog filter;
-	bool nested;      /* in a pid namespace of its own: mount /proc, be pid 1 */
+	bool nested; /* in a pid namespace of its own: mount /proc, be pid 1 */
 };
 
 /* init.c: the main of init; never returns. */
 _Noreturn void init_main(struct init_config *cfg);
 
-/* tree.c: kills every descendant of ROOT (not ROOT itself) until none is left, at most for TIMEOUT_MS; best effort without a pid
- * namespace. PROC: a procfs directory descriptor. Returns how many were left. */
+/* tree.c: kills every descendant of ROOT (not ROOT itself) until none is left, at most for TIMEOUT_MS; best
+ * effort without a pid namespace. PROC: a procfs directory descriptor. Returns how many were left. */
 int tree_kill(int proc, pid_t root, int timeout_ms);
 
-/* Takes on the guest's ids, with KEEP_CAPS (bit mask) left in the effective and permitted sets, all others gone for good. */
+/* Takes on the guest's ids, with KEEP_CAPS (bit mask) left in the effective and permitted sets, all others
+ * gone for good. */
 int launch_become_guest(const struct floor_ids *ids, uint64_t keep_caps);
 
 /* Original signal mask and dispositions to give the command; taken by the monitor before it changes any. */

@@ -1,4 +1,5 @@
-/* What `gabion run` says to people: before, when it cannot, and after. All of it on stderr, in single lines. */
+/* What `gabion run` says to people: before, when it cannot, and after. All of it on stderr, in single lines.
+ */
 #ifndef GABION_MONITOR_NOTICE_H
 #define GABION_MONITOR_NOTICE_H
 
@@ -9,10 +10,11 @@
 #include "monitor/launch.h"
 #include "monitor/prepare.h"
 
-/* Descriptors 0 to 2 must be files, pipes, sockets or terminals: a directory, a device or an O_PATH descriptor would be a way out of the
- * view. Closed ones become /dev/null. False with a message otherwise. */
+/* Descriptors 0 to 2 must be files, pipes, sockets or terminals: a directory, a device or an O_PATH
+ * descriptor would be a way out of the view. Closed ones become /dev/null. False with a message otherwise. */
 bool notice_check_stdio(void);
-/* May the run be started with a smaller floor after this failure? Only where the host refused namespaces, mounts or a procfs. */
+/* May the run be started with a smaller floor after this failure? Only where the host refused namespaces,
+ * mounts or a procfs. */
 bool notice_may_degrade(int err, const char *stage);
 void notice_degraded(const struct launch_failure *f);
 void notice_failed(const struct launch_failure *f);

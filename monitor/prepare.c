@@ -20,11 +20,11 @@
 
 enum floor_mode prepare_mode(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { { 0 }, { 0 } };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {{0}, {0}};
 
-	if (geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 && (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0 &&
-	    (data[0].effective & (1U << CAP_SETUID)) != 0)
+	if (geteuid() == 0 && syscall(SYS_capget, &head, data) == 0 &&
+	    (data[0].effective & (1U << CAP_SYS_ADMIN)) != 0 && (data[0].effective & (1U << CAP_SETUID)) != 0)
 		return FLOOR_ROOT;
 	return FLOOR_ROOTLESS;
 }
@@ -36,7 +36,8 @@ static uint32_t expected_facts(enum floor_mode mode)
 	uint32_t facts = FLOOR_NNP | (abi >= 6 ? (uint32_t)FLOOR_LANDLOCK_SCOPE : 0);
 
 	if (mode != FLOOR_BARE)
-		return facts | FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS | FLOOR_USERNS;
+		return facts | FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS |
+		       FLOOR_USERNS;
 	return facts | FLOOR_LANDLOCK_FS | (abi >= 4 ? (uint32_t)FLOOR_LANDLOCK_TCP : 0);
 }
 
@@ -74,8 +75,9 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 		return o->agent != NULL ? r : 0;
 	if (r < 0)
 		return r;
-	/* Right behind the program's name: what a person typed, subcommands and -- among it, keeps its place. */
-	struct string_list argv = { NULL, 0 };
+	/* Right behind the program's name: what a person typed, subcommands and -- among it, keeps its place.
+	 */
+	struct string_list argv = {NULL, 0};
 	r = string_list_add(&argv, p->argv.v[0]);
 	for (size_t i = 0; r == 0 && i < a.args.n; i++)
 		r = string_list_add(&argv, a.args.v[i]);
@@ -90,7 +92,10 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 	if (r == 0)
 		r = agent_state_copy(&a, p->places.home_source);
 	if (r == -EFBIG) { /* the agent works without; a person should know */
-		fprintf(stderr, "gabion: agent %s: its state is larger than 64 MiB or 20,000 files: only part of it was copied\n", a.name);
+		fprintf(stderr,
+			"gabion: agent %s: its state is larger than 64 MiB or 20,000 files: only part of it "
+			"was copied\n",
+			a.name);
 		r = 0;
 	}
 	if (r == 0) {
@@ -103,7 +108,7 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 
 static int build_env(const struct run_options *o, struct prepared *p, const struct string_list *from_agent)
 {
-	struct string_list pass = { NULL, 0 };
+	struct string_list pass = {NULL, 0};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < from_agent->n; i++)
@@ -138,17 +143,23 @@ static void floor_exec(struct prepared *p)
 
 	pl->exec_workspace = true;
 	for (size_t i = 0; pl->workspaces[i] != NULL; i++)
-		pl->exec_workspace = pl->exec_workspace && policy_path(p->policy, OP_EXEC, pl->workspaces[i], strlen(pl->workspaces[i])).kind == VERDICT_ALLOW;
-	pl->exec_scratch = policy_path(p->policy, OP_EXEC, pl->scratch, strlen(pl->scratch)).kind == VERDICT_ALLOW;
+		pl->exec_workspace =
+			pl->exec_workspace &&
+			policy_path(p->policy, OP_EXEC, pl->workspaces[i], strlen(pl->workspaces[i])).kind ==
+				VERDICT_ALLOW;
+	pl->exec_scratch =
+		policy_path(p->policy, OP_EXEC, pl->scratch, strlen(pl->scratch)).kind == VERDICT_ALLOW;
 	for (size_t i = 0; i < pl->n; i++)
 		if (pl->v[i].link == NULL)
-			pl->v[i].exec = policy_path(p->policy, OP_EXEC, pl->v[i].target, strlen(pl->v[i].target)).kind == VERDICT_ALLOW;
+			pl->v[i].exec =
+				policy_path(p->policy, OP_EXEC, pl->v[i].target, strlen(pl->v[i].target))
+					.kind == VERDICT_ALLOW;
 }
 
 int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
 {
-	struct prepared p = { .ids = FLOOR_IDS_NULL };
-	struct string_list agent_env = { NULL, 0 };
+	struct prepared p = {.ids = FLOOR_IDS_NULL};
+	struct string_list agent_env = {NULL, 0};
 	const char *why = NULL;
 	int r = places_find(o, mode, &p.places, ret_why);
 
@@ -181,7 +192,7 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		prepare_free(&p);
 		return r;
 	}
-	struct plan_wish wish = { .mediate_all = o->mediate_all, .record_reads = true };
+	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = true};
 	plan_make(p.policy, expected_facts(mode), &wish, &p.plan);
 	*ret_p = p;
 	return 0;
@@ -209,5 +220,5 @@ void prepare_free(struct prepared *p)
 	string_list_free(&p->dropped);
 	free(p->agent);
 	free(p->agent_note);
-	*p = (struct prepared){ .ids = FLOOR_IDS_NULL };
+	*p = (struct prepared){.ids = FLOOR_IDS_NULL};
 }

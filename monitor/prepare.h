@@ -1,5 +1,6 @@
 /*
- * What a run is made of before a process is started: from options to places, ids, rules, plan and environment, for one floor mode.
+ * What a run is made of before a process is started: from options to places, ids, rules, plan and
+ * environment, for one floor mode.
  */
 #ifndef GABION_MONITOR_PREPARE_H
 #define GABION_MONITOR_PREPARE_H
@@ -18,7 +19,7 @@ struct prepared {
 	struct string_list argv;
 	struct string_list env;
 	struct string_list dropped; /* names left out of the environment because they look like secrets */
-	char *agent;                /* name of the agent recognised, or NULL */
+	char *agent;		    /* name of the agent recognised, or NULL */
 	char *agent_note;
 };
 

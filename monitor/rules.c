@@ -31,13 +31,15 @@ char *rules_pattern(const char *typed)
 		return out;
 	char *real = realpath(out, NULL);
 	if (real == NULL) {
-		/* What does not exist yet: its directory at least is made canonical, for rules speak of objects. */
+		/* What does not exist yet: its directory at least is made canonical, for rules speak of
+		 * objects. */
 		char *slash = strrchr(out, '/');
 		if (slash != NULL && slash != out && slash[1] != '\0') {
 			*slash = '\0';
 			AUTO_FREE char *dir = realpath(out, NULL);
 			*slash = '/';
-			if (dir != NULL && asprintf(&real, "%s%s", strcmp(dir, "/") == 0 ? "" : dir, slash) < 0)
+			if (dir != NULL &&
+			    asprintf(&real, "%s%s", strcmp(dir, "/") == 0 ? "" : dir, slash) < 0)
 				real = NULL;
 		}
 		if (real == NULL)
@@ -47,7 +49,8 @@ char *rules_pattern(const char *typed)
 	return real;
 }
 
-static int add(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin, char **ret_why)
+static int add(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin,
+	       char **ret_why)
 {
 	int r = policy_builder_add(b, kind, pattern, origin);
 	if (r < 0 && *ret_why == NULL)
@@ -55,7 +58,8 @@ static int add(struct policy_builder *b, enum rule_kind kind, const char *patter
 	return r;
 }
 
-static int add_list(struct policy_builder *b, enum rule_kind kind, const struct string_list *l, const char *origin, char **ret_why)
+static int add_list(struct policy_builder *b, enum rule_kind kind, const struct string_list *l,
+		    const char *origin, char **ret_why)
 {
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < l->n; i++) {
@@ -81,8 +85,8 @@ static int hide_home(struct policy_builder *b, const struct places *p, char **re
 	return r;
 }
 
-int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode, struct policy_builder **ret_b,
-		char **ret_why)
+int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
+		struct policy_builder **ret_b, char **ret_why)
 {
 	struct policy_builder *b = NULL;
 	int r = policy_builder_new(&b);
@@ -90,10 +94,10 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 	*ret_why = NULL;
 	if (r < 0)
 		return r;
-	struct profile_env env = { .home = p->home,
-				   .workspaces = (const char *const *)p->workspaces,
-				   .scratch = p->scratch,
-				   .view = mode != FLOOR_BARE };
+	struct profile_env env = {.home = p->home,
+				  .workspaces = (const char *const *)p->workspaces,
+				  .scratch = p->scratch,
+				  .view = mode != FLOOR_BARE};
 	policy_set_write_errno(b, mode == FLOOR_BARE ? EACCES : EROFS);
 	r = profile_add(b, o->profile, &env);
 	if (r == -ENOENT)

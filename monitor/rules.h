@@ -8,13 +8,13 @@
 #include "monitor/options.h"
 #include "policy.h"
 
-/* Adds the profile's rules, what PLACES shows and the options' rules, last and so on top, to a new builder. -errno; RET_WHY (allocated)
- * says which rule could not be taken. */
-int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode, struct policy_builder **ret_b,
-		char **ret_why);
+/* Adds the profile's rules, what PLACES shows and the options' rules, last and so on top, to a new builder.
+ * -errno; RET_WHY (allocated) says which rule could not be taken. */
+int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
+		struct policy_builder **ret_b, char **ret_why);
 
-/* An absolute pattern from one a person typed: ~ and the current directory are put in front, an existing literal path is
- * made canonical. NULL: no memory. */
+/* An absolute pattern from one a person typed: ~ and the current directory are put in front, an existing
+ * literal path is made canonical. NULL: no memory. */
 char *rules_pattern(const char *typed);
 
 #endif

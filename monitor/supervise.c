@@ -1,9 +1,10 @@
 /*
- * One run from the monitor's side: prepare, build the floor (the largest this host gives), relay terminal, signals and time, write the
- * record, end with the command's status.
+ * One run from the monitor's side: prepare, build the floor (the largest this host gives), relay terminal,
+ * signals and time, write the record, end with the command's status.
  *
- * The end of a run is always the same: the sentry is killed, with it its pid namespaces; without them every descendant is looked
- * for. The order at the end matters: first nothing of the guest runs, then the terminal is flushed and restored, then the summary.
+ * The end of a run is always the same: the sentry is killed, with it its pid namespaces; without them every
+ * descendant is looked for. The order at the end matters: first nothing of the guest runs, then the terminal
+ * is flushed and restored, then the summary.
  */
 #include "monitor/supervise.h"
 
@@ -59,8 +60,8 @@ struct run {
 	char id[32];
 	int sigfd, timer;
 	bool over;
-	int status;       /* exit status once over */
-	int killed_by;    /* signal that ended gabion, 0 */
+	int status;    /* exit status once over */
+	int killed_by; /* signal that ended gabion, 0 */
 	bool timed_out;
 };
 
@@ -73,7 +74,8 @@ static void finish(struct run *r, int status)
 
 static void arm(struct run *r, uint64_t ms)
 {
-	struct itimerspec t = { .it_value = { .tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000 } };
+	struct itimerspec t = {
+		.it_value = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000}};
 	if (ms == 0)
 		t.it_value.tv_nsec = 1;
 	(void)timerfd_settime(r->timer, 0, &t, NULL);
@@ -81,7 +83,7 @@ static void arm(struct run *r, uint64_t ms)
 
 static void to_init(struct run *r, enum init_msg_kind kind, int value)
 {
-	struct init_msg m = { .kind = kind, .value = value };
+	struct init_msg m = {.kind = kind, .value = value};
 	(void)!send(r->l.init, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -94,7 +96,8 @@ static void suspend(struct run *r)
 	sigemptyset(&tstp);
 	sigaddset(&tstp, SIGTSTP);
 	sigprocmask(SIG_UNBLOCK, &tstp, &old);
-	kill(0, SIGTSTP); /* returns when continued, or at once where our group is an orphan and nobody could continue it */
+	kill(0, SIGTSTP); /* returns when continued, or at once where our group is an orphan and nobody could
+			     continue it */
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	terminal_resume(r->terminal);
 	to_init(r, INIT_MSG_SIGNAL, SIGCONT);
@@ -114,7 +117,8 @@ static void from_init(struct run *r)
 		return;
 	if (n != sizeof(m)) {
 		if (r->killed_by == 0 && !r->timed_out && r->cgroup == NULL)
-			cli_error("the record of the run may say more: gabion log", "the guest's first process ended unexpectedly");
+			cli_error("the record of the run may say more: gabion log",
+				  "the guest's first process ended unexpectedly");
 		finish(r, r->cgroup != NULL ? 128 + SIGKILL : EXIT_GABION);
 		return;
 	}
@@ -142,7 +146,8 @@ static void from_init(struct run *r)
 	}
 }
 
-/* The first such signal is the command's chance to end by itself; the second, or the end of the grace time, is the end. */
+/* The first such signal is the command's chance to end by itself; the second, or the end of the grace time,
+ * is the end. */
 static void deadly(struct run *r, int sig)
 {
 	if (r->killed_by != 0 || r->timed_out) {
@@ -212,12 +217,13 @@ static void loop(struct run *r)
 	while (!r->over) {
 		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, FIXED };
 		struct pollfd p[FIXED + 4] = {
-			[SIG] = { .fd = r->sigfd, .events = POLLIN },
-			[INIT] = { .fd = r->l.init, .events = POLLIN },
-			[SENTRY] = { .fd = r->l.sentry_pidfd, .events = POLLIN },
-			[AUDIT] = { .fd = audit_fd(r->audit), .events = POLLIN },
-			[CONTROL] = { .fd = r->control == NULL ? -1 : control_fd(r->control), .events = POLLIN },
-			[TIMER] = { .fd = r->timer, .events = POLLIN },
+			[SIG] = {.fd = r->sigfd, .events = POLLIN},
+			[INIT] = {.fd = r->l.init, .events = POLLIN},
+			[SENTRY] = {.fd = r->l.sentry_pidfd, .events = POLLIN},
+			[AUDIT] = {.fd = audit_fd(r->audit), .events = POLLIN},
+			[CONTROL] = {.fd = r->control == NULL ? -1 : control_fd(r->control),
+				     .events = POLLIN},
+			[TIMER] = {.fd = r->timer, .events = POLLIN},
 		};
 		int tn = r->terminal == NULL ? 0 : terminal_poll(r->terminal, p + FIXED);
 		int n = poll(p, (nfds_t)(FIXED + tn), audit_timeout(r->audit));
@@ -232,7 +238,8 @@ static void loop(struct run *r)
 		if (p[INIT].revents != 0)
 			from_init(r);
 		else if (p[SENTRY].revents != 0 && !r->over) {
-			cli_error("this is a bug of gabion's; the run was ended, nothing ran unsupervised", "the sentry ended unexpectedly");
+			cli_error("this is a bug of gabion's; the run was ended, nothing ran unsupervised",
+				  "the sentry ended unexpectedly");
 			finish(r, EXIT_GABION);
 		}
 		if (p[AUDIT].revents != 0 || n == 0)
@@ -242,7 +249,8 @@ static void loop(struct run *r)
 		if (p[TIMER].revents != 0 && !r->over)
 			on_timer(r);
 		if (audit_broken(r->audit)) {
-			cli_error(NULL, "the record's shared memory is broken: the sentry is not to be trusted, the run is ended");
+			cli_error(NULL, "the record's shared memory is broken: the sentry is not to be "
+					"trusted, the run is ended");
 			finish(r, EXIT_GABION);
 		}
 	}
@@ -274,14 +282,15 @@ static void end_tree(struct run *r)
 static int allow(void *ctx, const char *kind, const char *object, const char **ret_text)
 {
 	struct run *r = ctx;
-	struct widen w = { .prepared = &r->p, .launched = &r->l, .audit = r->audit };
+	struct widen w = {.prepared = &r->p, .launched = &r->l, .audit = r->audit};
 	return widen(&w, kind, object, ret_text);
 }
 
 /* Signals are read from a descriptor from now on. */
 static int take_signals(struct run *r)
 {
-	static const int taken[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2 };
+	static const int taken[] = {SIGTERM, SIGINT,  SIGHUP,  SIGQUIT, SIGWINCH,
+				    SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2};
 	sigset_t set;
 
 	launch_signals_save();
@@ -332,13 +341,14 @@ static int keep_record(struct run *r)
 /* From now on the run can be listed and widened from outside. */
 static void announce(struct run *r)
 {
-	struct control_ops ops = { .allow = allow, .ctx = r };
+	struct control_ops ops = {.allow = allow, .ctx = r};
 	int e = state_run_begin(r->dir, r->p.argv.v, r->p.places.workspaces[0], r->o->audit);
 
 	if (e == 0)
 		e = control_open(r->dir, &ops, &r->control);
 	if (e < 0 && !r->o->quiet)
-		fprintf(stderr, "gabion: this run cannot be listed or widened from outside: %s\n", strerror(-e));
+		fprintf(stderr, "gabion: this run cannot be listed or widened from outside: %s\n",
+			strerror(-e));
 	if (!r->o->quiet)
 		notice_start(&r->p, r->o);
 }
@@ -360,17 +370,17 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 		f->err = 0;
 		return e;
 	}
-	struct launch l = { .o = r->o,
-			    .places = &r->p.places,
-			    .ids = &r->p.ids,
-			    .rules = r->p.rules,
-			    .policy = r->p.policy,
-			    .plan = &r->p.plan,
-			    .ring = r->ring,
-			    .look = &r->look,
-			    .cgroup = r->cgroup,
-			    .argv = r->p.argv.v,
-			    .env = r->p.env.v };
+	struct launch l = {.o = r->o,
+			   .places = &r->p.places,
+			   .ids = &r->p.ids,
+			   .rules = r->p.rules,
+			   .policy = r->p.policy,
+			   .plan = &r->p.plan,
+			   .ring = r->ring,
+			   .look = &r->look,
+			   .cgroup = r->cgroup,
+			   .argv = r->p.argv.v,
+			   .env = r->p.env.v};
 	e = launch_start(&l, &r->l, f);
 	if (e < 0) {
 		audit_policy(r->audit, NULL);
@@ -382,7 +392,7 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 /* The largest floor first. A host that refuses namespaces gets the smaller one, and is told. */
 static int start(struct run *r)
 {
-	struct launch_failure f = { .err = 0 };
+	struct launch_failure f = {.err = 0};
 	enum floor_mode mode = prepare_mode();
 	int e = start_in(r, mode, &f);
 
@@ -405,7 +415,9 @@ static int limits(struct run *r)
 		return 0;
 	e = cgroup_new(r->o, r->id, &r->cgroup, &why);
 	if (e < 0 && !r->o->quiet)
-		fprintf(stderr, "gabion: limits: no cgroup can be had here (%s); --memory and --pids are held by rlimits%s\n",
+		fprintf(stderr,
+			"gabion: limits: no cgroup can be had here (%s); --memory and --pids are held by "
+			"rlimits%s\n",
 			why != NULL ? why : strerror(-e), r->o->cpus > 0 ? ", --cpus is not held" : "");
 	return 0;
 }
@@ -425,7 +437,8 @@ static int begin(struct run *r)
 	terminal_look(&r->look);
 	e = state_run_new(&r->dir, r->id);
 	if (e < 0) {
-		cli_error("set XDG_STATE_HOME to a directory you can write", "the state directory: %s", strerror(-e));
+		cli_error("set XDG_STATE_HOME to a directory you can write", "the state directory: %s",
+			  strerror(-e));
 		return e;
 	}
 	e = limits(r);
@@ -448,8 +461,14 @@ static void clean(struct run *r)
 
 int supervise_run(const struct run_options *o)
 {
-	struct run r = { .o = o, .p = { .ids = FLOOR_IDS_NULL }, .l = LAUNCHED_NULL, .tracer = IDLE_NULL, .relay = IDLE_NULL,
-			 .sigfd = -1, .timer = -1, .status = EXIT_GABION };
+	struct run r = {.o = o,
+			.p = {.ids = FLOOR_IDS_NULL},
+			.l = LAUNCHED_NULL,
+			.tracer = IDLE_NULL,
+			.relay = IDLE_NULL,
+			.sigfd = -1,
+			.timer = -1,
+			.status = EXIT_GABION};
 	int e = begin(&r);
 
 	if (e == 0)

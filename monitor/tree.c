@@ -1,7 +1,8 @@
 /*
- * Ending a process tree where no pid namespace does it. A scan of procfs finds every process whose chain of parents leads to the root
- * (a subreaper, so that orphans stay below it); each is killed through a pidfd opened before its parentage was read, so that a number
- * used again never names a stranger. Repeated until a scan finds none: a fork bomb may outrun it, and the doctor says so.
+ * Ending a process tree where no pid namespace does it. A scan of procfs finds every process whose chain of
+ * parents leads to the root (a subreaper, so that orphans stay below it); each is killed through a pidfd
+ * opened before its parentage was read, so that a number used again never names a stranger. Repeated until a
+ * scan finds none: a fork bomb may outrun it, and the doctor says so.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -87,7 +88,7 @@ int tree_kill(int proc, pid_t root, int timeout_ms)
 		left = kill_round(proc, root);
 		if (left == 0)
 			break;
-		nanosleep(&(struct timespec){ .tv_nsec = 2000000 }, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
 	}
 	return left;
 }

@@ -1,10 +1,11 @@
 /*
  * Widening a run in progress: see widen.h.
  *
- * The mount is made by a child of the monitor, which enters the guest's user namespace and, there, its mount namespace. ROOT: the tree is
- * cloned and idmapped on the host's side first. ROOTLESS: only inside the user namespace may mounts be cloned, so the child first takes a
- * copy of the host's mount namespace owned by it (unshare after setns), clones the tree there, and moves it over. Nothing of the guest's
- * is executed or read but its mount tree; the path is the host user's.
+ * The mount is made by a child of the monitor, which enters the guest's user namespace and, there, its mount
+ * namespace. ROOT: the tree is cloned and idmapped on the host's side first. ROOTLESS: only inside the user
+ * namespace may mounts be cloned, so the child first takes a copy of the host's mount namespace owned by it
+ * (unshare after setns), clones the tree there, and moves it over. Nothing of the guest's is executed or read
+ * but its mount tree; the path is the host user's.
  */
 #include "monitor/widen.h"
 
@@ -34,10 +35,11 @@ static int clone_tree(const char *path, bool write, int userns)
 	if (fd < 0)
 		return err_now();
 	if (userns >= 0) {
-		struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+		struct mount_attr a = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns};
 		(void)mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a));
 	}
-	uint64_t set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (write ? 0 : MOUNT_ATTR_RDONLY);
+	uint64_t set =
+		MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | (write ? 0 : MOUNT_ATTR_RDONLY);
 	if (mount_attrs(fd, set, 0, true) < 0)
 		return err_now();
 	return fd_steal(&fd);
@@ -98,7 +100,7 @@ static int run_child(const struct widen *w, const char *path, bool write, bool d
 static int tell_sentry(const struct widen *w, enum rule_kind kind, const char *pattern, const char *origin)
 {
 	AUTO_FREE struct sentry_msg *m = calloc(1, sizeof(*m));
-	struct timeval limit = { .tv_sec = 2 };
+	struct timeval limit = {.tv_sec = 2};
 
 	if (m == NULL)
 		return -ENOMEM;
@@ -145,7 +147,8 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		return -EINVAL;
 	}
 	if (w->prepared->ids.mode == FLOOR_BARE) {
-		*ret_text = "without namespaces a run cannot be widened (a Landlock domain only shrinks): start it again with --read or --write";
+		*ret_text = "without namespaces a run cannot be widened (a Landlock domain only shrinks): "
+			    "start it again with --read or --write";
 		return -EOPNOTSUPP;
 	}
 	AUTO_FREE char *path = realpath(object, NULL);
@@ -154,8 +157,8 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		return err_now();
 	}
 	bool special = !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode);
-	if (special || strcmp(path, "/") == 0 || strncmp(path, "/proc", 5) == 0 || strncmp(path, "/sys", 4) == 0 ||
-	    strncmp(path, "/dev", 4) == 0) {
+	if (special || strcmp(path, "/") == 0 || strncmp(path, "/proc", 5) == 0 ||
+	    strncmp(path, "/sys", 4) == 0 || strncmp(path, "/dev", 4) == 0) {
 		*ret_text = "this cannot be shown: name a directory or a regular file of the host";
 		return -EINVAL;
 	}

@@ -1,6 +1,7 @@
 /*
- * Widening a run in progress (`gabion allow RUN read|write PATH`): the object is mounted into the guest's view and the sentry is given the
- * rule. Where there is no view (bare mode) nothing can be widened: a Landlock domain only shrinks.
+ * Widening a run in progress (`gabion allow RUN read|write PATH`): the object is mounted into the guest's
+ * view and the sentry is given the rule. Where there is no view (bare mode) nothing can be widened: a
+ * Landlock domain only shrinks.
  */
 #ifndef GABION_MONITOR_WIDEN_H
 #define GABION_MONITOR_WIDEN_H

@@ -1,17 +1,17 @@
 /*
  * open, openat, openat2, creat: one worker.
  *
- * Flags are judged as the kernel's build_open_flags() does and in its order. What exists is opened through the held
- * descriptor (openat on our own /proc/self/fd/N), never by its name again; what is created hangs off the held
- * parent, with O_EXCL and O_NOFOLLOW, so that it is what was judged, and the search starts again if somebody else made
- * it meanwhile.
+ * Flags are judged as the kernel's build_open_flags() does and in its order. What exists is opened through
+ * the held descriptor (openat on our own /proc/self/fd/N), never by its name again; what is created hangs off
+ * the held parent, with O_EXCL and O_NOFOLLOW, so that it is what was judged, and the search starts again if
+ * somebody else made it meanwhile.
  *
- * The receiver must not block here. A FIFO, a terminal line or another device is opened by a helper. A regular file is
- * opened with O_NONBLOCK, which only means that a lease of somebody else's gives EAGAIN, and then goes to
- * a helper too.
+ * The receiver must not block here. A FIFO, a terminal line or another device is opened by a helper. A
+ * regular file is opened with O_NONBLOCK, which only means that a lease of somebody else's gives EAGAIN, and
+ * then goes to a helper too.
  *
- * Different from Linux (docs/LIMITS.md): O_PATH gives a descriptor that is open for reading, and a terminal never
- * becomes the caller's controlling one by being opened.
+ * Different from Linux (docs/LIMITS.md): O_PATH gives a descriptor that is open for reading, and a terminal
+ * never becomes the caller's controlling one by being opened.
  *
  * Where the plan only observes, the path is judged as it is written if it is plainly canonical; a path that
  * looks refused is resolved first, and so is one that names a procfs.
@@ -38,19 +38,20 @@
 #define K_TMPFILE   UINT64_C(020000000) /* __O_TMPFILE alone */
 
 #define VALID_FLAGS                                                                                          \
-	((uint64_t)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC |   \
-		    O_ASYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH) |                 \
+	((uint64_t)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |     \
+		    O_DSYNC | O_ASYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |        \
+		    O_PATH) |                                                                                \
 	 K_LARGEFILE | K_TMPFILE)
 #define PATH_FLAGS ((uint64_t)(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC))
 #define VALID_RESOLVE                                                                                        \
-	((uint64_t)(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |         \
+	((uint64_t)(RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_BENEATH |        \
 		    RESOLVE_IN_ROOT | RESOLVE_CACHED))
 #define WILL_CREATE (O_CREAT | K_TMPFILE)
 
 enum {
 	CREATE_TRIES = 16,
 	HOW_SIZE_MAX = 4096, /* the kernel's limit for the struct: a page */
-	MAJOR_MEM = 1,       /* null, zero, full, random, ... */
+	MAJOR_MEM = 1,	     /* null, zero, full, random, ... */
 	MAJOR_TTYAUX = 5,
 	MINOR_TTY = 0,
 	MINOR_PTMX = 2,
@@ -79,7 +80,7 @@ static bool wants_write(uint64_t flags)
 /* What open() and openat() make of their registers before they are judged like openat2(). */
 static struct open_args legacy(int dirfd, uint64_t flags, uint64_t mode)
 {
-	struct open_args a = { .dirfd = dirfd, .flags = (uint32_t)flags & VALID_FLAGS, .mode = mode & 07777 };
+	struct open_args a = {.dirfd = dirfd, .flags = (uint32_t)flags & VALID_FLAGS, .mode = mode & 07777};
 
 	if (a.flags & O_PATH)
 		a.flags &= PATH_FLAGS;
@@ -135,7 +136,7 @@ static unsigned int path_flags(const struct open_args *a)
 
 static struct verdict judge(struct call *c, const struct object *o, uint64_t flags, bool create)
 {
-	struct verdict v = { .kind = VERDICT_ALLOW };
+	struct verdict v = {.kind = VERDICT_ALLOW};
 
 	if (wants_read(flags))
 		v = path_judge(c, 0, OP_READ, o);
@@ -193,7 +194,8 @@ static struct reply open_regular(struct call *c, struct object *o, uint64_t flag
 	return answer(fd, flags);
 }
 
-/* A descriptor for terminal MAJ:MIN: what the caller itself has as 0 to 2, else by its name in the guest's /dev/pts. */
+/* A descriptor for terminal MAJ:MIN: what the caller itself has as 0 to 2, else by its name in the guest's
+ * /dev/pts. */
 static int find_tty(struct call *c, unsigned int maj, unsigned int min, struct object *ret_tty)
 {
 	char name[32];
@@ -210,7 +212,8 @@ static int find_tty(struct call *c, unsigned int maj, unsigned int min, struct o
 		r = path_resolve(c, AT_FDCWD, name, 0, ret_tty);
 		if (r < 0)
 			return r;
-		if (r == 0 && fstat(ret_tty->fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(maj, min))
+		if (r == 0 && fstat(ret_tty->fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+		    st.st_rdev == makedev(maj, min))
 			return 0;
 		if (r == 0)
 			object_clear(ret_tty);
@@ -245,12 +248,14 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 	v = judge(c, o, flags, false);
 	if (v.kind != VERDICT_ALLOW)
 		return call_refuse(c, v);
-	/* Only with O_NOFOLLOW is the object a link. O_PATH would give it natively; C libraries open a link so to try what Linux
-	 * does not do on links (fchmodat(3) before fchmodat2), and expect this errno then. */
+	/* Only with O_NOFOLLOW is the object a link. O_PATH would give it natively; C libraries open a link
+	 * so to try what Linux does not do on links (fchmodat(3) before fchmodat2), and expect this errno
+	 * then. */
 	if (S_ISLNK(st.st_mode))
 		return reply_deny(flags & O_PATH ? EOPNOTSUPP : ELOOP);
 	if (flags & O_PATH) {
-		/* An O_PATH descriptor cannot be handed over, and for more than files and directories to open is to act. */
+		/* An O_PATH descriptor cannot be handed over, and for more than files and directories to open
+		 * is to act. */
 		if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 			return reply_deny(EACCES);
 		return open_regular(c, o, flags & (O_DIRECTORY | O_CLOEXEC));
@@ -266,8 +271,9 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 
 		if (S_ISCHR(st.st_mode) && maj == MAJOR_TTYAUX && min == MINOR_TTY)
 			return open_tty(c, flags);
-		if (!S_ISCHR(st.st_mode) || (maj != MAJOR_MEM && !(maj == MAJOR_TTYAUX && min == MINOR_PTMX) &&
-					     !(maj >= MAJOR_PTS && maj <= MAJOR_PTS_LAST)))
+		if (!S_ISCHR(st.st_mode) ||
+		    (maj != MAJOR_MEM && !(maj == MAJOR_TTYAUX && min == MINOR_PTMX) &&
+		     !(maj >= MAJOR_PTS && maj <= MAJOR_PTS_LAST)))
 			return hand_on(c, &o->fd, flags);
 	}
 	return answer(reopen(c, o->fd, flags), flags);
@@ -369,7 +375,8 @@ static bool is_normal(const char *path)
 	return strncmp(path, "/proc", 5) != 0 || (path[5] != '/' && path[5] != '\0');
 }
 
-/* The absolute path as written, the name of what DIRFD is in front of a relative one. 0 where that can be said. */
+/* The absolute path as written, the name of what DIRFD is in front of a relative one. 0 where that can be
+ * said. */
 static int written_path(const struct call *c, int dirfd, char *buf, size_t size, size_t *ret_len)
 {
 	char name[48];
@@ -412,10 +419,11 @@ static struct reply open_observed(struct call *c, const struct open_args *a)
 			return reply_continue(c);
 		}
 	}
-	/* What leads nowhere gets the kernel's own errno; a hidden name that is not there (a secret, looked for in the private
-	 * home) is refused with the same one, so that the attempt is recorded. */
+	/* What leads nowhere gets the kernel's own errno; a hidden name that is not there (a secret, looked
+	 * for in the private home) is refused with the same one, so that the attempt is recorded. */
 	r = path_resolve(c, a->dirfd, c->path[0], path_flags(a), &o);
-	if (r == ENOENT && v.err == ENOENT && v.rule != NULL && v.rule->kind == RULE_HIDE && written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0)
+	if (r == ENOENT && v.err == ENOENT && v.rule != NULL && v.rule->kind == RULE_HIDE &&
+	    written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0)
 		return call_refuse(c, call_judge(c, 0, op, o.path, o.path_len));
 	if (r != 0)
 		return reply_continue(c);

@@ -1,8 +1,10 @@
 /*
- * Files written for the guest, on a tmpfs of the view, laid read-only over the host's: passwd and group, so that the guest's ids have names
- * and nobody else's accounts show; resolv.conf without the host's resolvers (network off: no name resolves).
+ * Files written for the guest, on a tmpfs of the view, laid read-only over the host's: passwd and group, so
+ * that the guest's ids have names and nobody else's accounts show; resolv.conf without the host's resolvers
+ * (network off: no name resolves).
  *
- * Should: keep system accounts (programs look them up). Mustn't: show a person's account, a password hash or a name server.
+ * Should: keep system accounts (programs look them up). Mustn't: show a person's account, a password hash or
+ * a name server.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,8 @@
 
 enum { SYSTEM_ID_MAX = 999, NOBODY = 65534 };
 
-/* Copies the lines of FROM (passwd or group) whose third field is a system id other than the guest's and whose name is not NAME. */
+/* Copies the lines of FROM (passwd or group) whose third field is a system id other than the guest's and
+ * whose name is not NAME. */
 static void system_accounts(const char *from, FILE *out, unsigned int id, const char *name)
 {
 	FILE *in = fopen(from, "re");
@@ -33,8 +36,8 @@ static void system_accounts(const char *from, FILE *out, unsigned int id, const 
 	while (getline(&line, &size, in) > 0) {
 		char who[64];
 		unsigned int n;
-		if (sscanf(line, "%63[^:]:%*[^:]:%u:", who, &n) != 2 || (n > SYSTEM_ID_MAX && n != NOBODY) || n == id ||
-		    strcmp(who, name) == 0)
+		if (sscanf(line, "%63[^:]:%*[^:]:%u:", who, &n) != 2 || (n > SYSTEM_ID_MAX && n != NOBODY) ||
+		    n == id || strcmp(who, name) == 0)
 			continue;
 		fputs(line, out);
 	}
@@ -50,7 +53,9 @@ static int file_over(int dir, const char *name, const char *text, size_t len, in
 	if (write(fd, text, len) != (ssize_t)len)
 		return err_now();
 	AUTO_FD int tree = open_tree(dir, name, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0 || mount_attrs(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0, false) < 0)
+	if (tree < 0 ||
+	    mount_attrs(tree, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, 0,
+			false) < 0)
 		return err_now();
 	AUTO_FD int at = view_mount_point(root, target, false);
 	if (at == -EROFS || at == -ENOENT || at == -EXDEV || at == -ELOOP)
@@ -62,14 +67,16 @@ static int file_over(int dir, const char *name, const char *text, size_t len, in
 
 int etc_mount(int root, const struct places *p, const struct floor_ids *ids)
 {
-	static const char resolv[] = "# written by gabion: the network is off\noptions timeout:1 attempts:1\n";
+	static const char resolv[] =
+		"# written by gabion: the network is off\noptions timeout:1 attempts:1\n";
 	AUTO_FD int dir = -1;
 	{
 		/* A directory of the view's own /run, where the guest sees what was written for it. */
 		AUTO_FD int made = view_mount_point(root, "/run/gabion/etc", true);
 		if (made < 0)
 			return made;
-		struct open_how how = { .flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
+		struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC,
+				       .resolve = RESOLVE_IN_ROOT};
 		dir = (int)syscall(SYS_openat2, root, "/run/gabion/etc", &how, sizeof(how));
 		if (dir < 0)
 			return err_now();
@@ -79,7 +86,8 @@ int etc_mount(int root, const struct places *p, const struct floor_ids *ids)
 	FILE *f = open_memstream(&text, &len);
 	if (f == NULL)
 		return -ENOMEM;
-	fprintf(f, "%s:x:%u:%u::%s:%s\n", p->user, (unsigned int)ids->uid, (unsigned int)ids->gid, p->home, p->shell);
+	fprintf(f, "%s:x:%u:%u::%s:%s\n", p->user, (unsigned int)ids->uid, (unsigned int)ids->gid, p->home,
+		p->shell);
 	system_accounts("/etc/passwd", f, ids->uid, p->user);
 	int r = fclose(f) == 0 ? file_over(dir, "passwd", text, len, root, "/etc/passwd") : -ENOMEM;
 	free(text);

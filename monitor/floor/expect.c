@@ -1,5 +1,6 @@
 /*
- * What a run on this host is likely to get, asked of the kernel without building anything that stays: for `gabion explain`.
+ * What a run on this host is likely to get, asked of the kernel without building anything that stays: for
+ * `gabion explain`.
  */
 #include <errno.h>
 #include <sched.h>
@@ -16,8 +17,9 @@
 /* Does a child in new namespaces reach what a view needs: mounts, and a procfs of its own? */
 static bool namespaces_work(void)
 {
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | SIGCHLD, NULL,
-				   NULL, NULL, NULL);
+	pid_t pid = (pid_t)syscall(
+		SYS_clone, CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | SIGCHLD,
+		NULL, NULL, NULL, NULL);
 	if (pid < 0)
 		return false;
 	if (pid == 0) {
@@ -36,7 +38,8 @@ int floor_expect(uint32_t *ret_facts)
 	uint32_t facts = FLOOR_NNP;
 
 	if (namespaces_work())
-		facts |= FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS | FLOOR_USERNS;
+		facts |= FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS |
+			 FLOOR_USERNS;
 	else if (abi > 0)
 		facts |= FLOOR_LANDLOCK_FS | (abi >= 4 ? (uint32_t)FLOOR_LANDLOCK_TCP : 0);
 	if (abi >= 6)

@@ -1,15 +1,12 @@
 /*
- * The floor: kernel state that still holds when the sentry is wrong or dead. It is built in stages, each with a list of what
- * it should and must not do in the file that keeps it:
+ * The floor: kernel state that still holds when the sentry is wrong or dead. It is built in stages, each with
+ * a list of what it should and must not do in the file that keeps it:
  *
  *   ids.c       who the guest is outside, user namespace maps
- *   sources.c   on the host's side: what of the host is shown, as detached mounts, idmapped where root starts it
- *   view.c      in the new namespaces: the mount tree, pivot_root
- *   etc.c       files written for the guest: passwd, group, resolv.conf
- *   proc.c      the guest's /proc and /sys with their masks
- *   net.c       loopback of the guest's network namespace
- *   landlock.c  Landlock domains
- *   limits.c    rlimits, no_new_privs, capabilities
+ *   sources.c   on the host's side: what of the host is shown, as detached mounts, idmapped where root starts
+ * it view.c      in the new namespaces: the mount tree, pivot_root etc.c       files written for the guest:
+ * passwd, group, resolv.conf proc.c      the guest's /proc and /sys with their masks net.c       loopback of
+ * the guest's network namespace landlock.c  Landlock domains limits.c    rlimits, no_new_privs, capabilities
  *   cgroup.c    memory, pids and cpu limits (v1, v2, hybrid)
  *
  * Facts (enum floor_fact of plan.h) are only claimed for what a stage reported as built.
@@ -28,32 +25,33 @@
 
 /* How much of a floor this host gives; zero is the least. */
 enum floor_mode {
-	FLOOR_BARE = 0,  /* Landlock and seccomp only */
-	FLOOR_ROOTLESS,  /* user namespace that maps the caller's own id */
-	FLOOR_ROOT,      /* started by root: user namespace with ids of its own, idmapped mounts */
+	FLOOR_BARE = 0, /* Landlock and seccomp only */
+	FLOOR_ROOTLESS, /* user namespace that maps the caller's own id */
+	FLOOR_ROOT,	/* started by root: user namespace with ids of its own, idmapped mounts */
 };
 
-/* What of the host's file system the guest gets, and where. Made by places.c from the options, the environment and the policy. */
+/* What of the host's file system the guest gets, and where. Made by places.c from the options, the
+ * environment and the policy. */
 struct place {
 	char *source; /* host path (canonical) */
 	char *target; /* path in the guest's view (the same but for private things) */
 	bool write, exec;
 	bool dir;
-	char *link;   /* not NULL: no mount, a symlink with this text at target */
+	char *link; /* not NULL: no mount, a symlink with this text at target */
 };
 
 struct places {
-	char *home;          /* $HOME in the guest's view */
-	char *home_source;   /* the private home on the host */
-	char *cwd;           /* where the command starts */
-	char *scratch;       /* TMPDIR of the guest */
+	char *home;	      /* $HOME in the guest's view */
+	char *home_source;    /* the private home on the host */
+	char *cwd;	      /* where the command starts */
+	char *scratch;	      /* TMPDIR of the guest */
 	char *scratch_source; /* bare mode: the directory behind it; else NULL (a tmpfs) */
-	char **workspaces;   /* canonical, NULL-terminated: the workspace, a worktree's common directory */
-	struct place *v;     /* everything else, parents before children */
+	char **workspaces;    /* canonical, NULL-terminated: the workspace, a worktree's common directory */
+	struct place *v;      /* everything else, parents before children */
 	size_t n;
-	char *user;          /* the guest's login name and shell for passwd */
+	char *user; /* the guest's login name and shell for passwd */
 	char *shell;
-	uint64_t tmp_size;   /* bytes for /tmp and the scratch directory */
+	uint64_t tmp_size;		   /* bytes for /tmp and the scratch directory */
 	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
 };
 
@@ -62,57 +60,65 @@ struct floor_ids {
 	enum floor_mode mode;
 	uid_t uid, host_uid;
 	gid_t gid, host_gid;
-	uid_t owner;        /* ROOT: owner and group of the workspace on disk, shown as uid:gid inside */
+	uid_t owner; /* ROOT: owner and group of the workspace on disk, shown as uid:gid inside */
 	gid_t owner_gid;
-	uint32_t base;      /* ROOT: host id of inside id 0 */
-	int lock;           /* ROOT: holds the claimed range until closed */
-	bool not_mapped;    /* ROOT: the workspace cannot be idmapped: the guest has its owner's host ids */
+	uint32_t base;	 /* ROOT: host id of inside id 0 */
+	int lock;	 /* ROOT: holds the claimed range until closed */
+	bool not_mapped; /* ROOT: the workspace cannot be idmapped: the guest has its owner's host ids */
 };
 
-#define FLOOR_IDS_NULL ((struct floor_ids){ .lock = -1 })
+#define FLOOR_IDS_NULL ((struct floor_ids){.lock = -1})
 
-/* ids.c. O's --user, the owner of WORKSPACE. Nothing is created in BARE and ROOTLESS. -errno; RET_WHY (static) says what to mend. */
-int ids_choose(enum floor_mode mode, const struct run_options *o, const char *workspace, struct floor_ids *ret_ids,
-	       const char **ret_why);
+/* ids.c. O's --user, the owner of WORKSPACE. Nothing is created in BARE and ROOTLESS. -errno; RET_WHY
+ * (static) says what to mend. */
+int ids_choose(enum floor_mode mode, const struct run_options *o, const char *workspace,
+	       struct floor_ids *ret_ids, const char **ret_why);
 /* Writes the maps of the new user namespace of PID (child of ours). */
 int ids_write_maps(const struct floor_ids *ids, pid_t pid);
-/* A user namespace whose map idmaps a mount: on-disk ids to the guest's range; SWAP: the workspace owner's files are the guest's. */
+/* A user namespace whose map idmaps a mount: on-disk ids to the guest's range; SWAP: the workspace owner's
+ * files are the guest's. */
 int ids_map_namespace(const struct floor_ids *ids, bool swap, int *ret_fd);
 void ids_release(struct floor_ids *ids);
 
 /* places.c. -errno with RET_WHY (allocated: free). The private home is made where missing. */
 int places_find(const struct run_options *o, enum floor_mode mode, struct places *ret_places, char **ret_why);
 void places_free(struct places *p);
-/* Adds one place. LINK: a symlink's text, SOURCE then NULL. Strings are copied. A target already there is left as it is, but gains
- * write and exec where asked now. -ENOMEM. */
-int places_add(struct places *p, const char *source, const char *target, bool write, bool exec, const char *link);
-/* toolroots.c: the directories of PATH below the real HOME, with the install roots their links lead to, read and execute. */
+/* Adds one place. LINK: a symlink's text, SOURCE then NULL. Strings are copied. A target already there is
+ * left as it is, but gains write and exec where asked now. -ENOMEM. */
+int places_add(struct places *p, const char *source, const char *target, bool write, bool exec,
+	       const char *link);
+/* toolroots.c: the directories of PATH below the real HOME, with the install roots their links lead to, read
+ * and execute. */
 int toolroots_add(struct places *p, const char *home, const char *path_variable);
-/* workspace.c: the git top level that holds DIR and, for a worktree, its common directory; else DIR. Canonical paths, NULL-terminated,
- * owned by the caller. NAMED: --workspace said so. -EINVAL with RET_WHY (allocated) for /, the home and what lies above it. */
+/* workspace.c: the git top level that holds DIR and, for a worktree, its common directory; else DIR.
+ * Canonical paths, NULL-terminated, owned by the caller. NAMED: --workspace said so. -EINVAL with RET_WHY
+ * (allocated) for /, the home and what lies above it. */
 int workspace_find(const char *dir, const char *home, bool named, char ***ret_dirs, char **ret_why);
 
-/* sources.c: a detached mount for each thing shown. ROOT: made on the host's side, before the namespaces; else inside them. */
+/* sources.c: a detached mount for each thing shown. ROOT: made on the host's side, before the namespaces;
+ * else inside them. */
 struct source {
 	char *target;
-	int fd;        /* detached mount, owned */
+	int fd; /* detached mount, owned */
 	bool dir;
 };
 struct sources {
 	struct source *v;
 	size_t n;
-	int root;      /* detached clone of the host's root; read-only, nosuid, nodev */
+	int root;	 /* detached clone of the host's root; read-only, nosuid, nodev */
 	bool not_mapped; /* some tree could not be idmapped: a workspace among them */
 };
-#define SOURCES_NULL ((struct sources){ .root = -1 })
+#define SOURCES_NULL ((struct sources){.root = -1})
 int sources_open(const struct places *p, const struct floor_ids *ids, struct sources *ret_s);
 void sources_close(struct sources *s);
 
-/* view.c: in the new mount, pid, ipc, uts and network namespaces, with every capability in their user namespace. Ends with the view as root directory
- * and the old root gone. RET_STAGE (static) names the stage that failed. */
-int view_build(const struct places *p, const struct floor_ids *ids, const struct policy *policy, struct sources *s,
-	       const char **ret_stage);
-/* A mount helper other stages share: mkdir -p / create the mount point PATH below directory ROOT, return it as O_PATH. */
+/* view.c: in the new mount, pid, ipc, uts and network namespaces, with every capability in their user
+ * namespace. Ends with the view as root directory and the old root gone. RET_STAGE (static) names the stage
+ * that failed. */
+int view_build(const struct places *p, const struct floor_ids *ids, const struct policy *policy,
+	       struct sources *s, const char **ret_stage);
+/* A mount helper other stages share: mkdir -p / create the mount point PATH below directory ROOT, return it
+ * as O_PATH. */
 int view_mount_point(int root, const char *path, bool dir);
 /* A detached tmpfs with mount attributes ATTRS (MOUNT_ATTR_*). */
 int view_tmpfs(uint64_t size, unsigned int mode, uint64_t attrs);
@@ -131,24 +137,28 @@ int net_loopback_up(void);
 
 /* landlock.c. ABI, or 0. */
 int landlock_abi(void);
-/* BARE: rules for what POLICY reads, writes and executes. Restricts the calling thread. RET_FACTS: FLOOR_LANDLOCK_*. */
+/* BARE: rules for what POLICY reads, writes and executes. Restricts the calling thread. RET_FACTS:
+ * FLOOR_LANDLOCK_*. */
 int landlock_bare(const struct policy *policy, uint32_t *ret_facts);
 /* With a view: device nodes, signals and abstract sockets only; paths are the view's. */
 int landlock_view(uint32_t *ret_facts);
 
 /* limits.c */
 int limits_no_new_privs(void);
-/* Empties every capability set but KEEP (bit mask of capabilities, 0: none) and the bounding and ambient sets wholly. */
+/* Empties every capability set but KEEP (bit mask of capabilities, 0: none) and the bounding and ambient sets
+ * wholly. */
 int limits_drop_caps(uint64_t keep);
 int limits_rlimits(const struct run_options *o, bool have_cgroup);
 
 /* cgroup.c */
 struct cgroup;
-/* Makes a cgroup for the run where O asks for limits: RET_C NULL where none asked for. -errno with RET_WHY (static). */
+/* Makes a cgroup for the run where O asks for limits: RET_C NULL where none asked for. -errno with RET_WHY
+ * (static). */
 int cgroup_new(const struct run_options *o, const char *run_id, struct cgroup **ret_c, const char **ret_why);
 /* Moves PID in (the sentry and what it forks). */
 int cgroup_enter(const struct cgroup *c, pid_t pid);
-/* A word on what limit was met ("memory limit of 2.0 GiB: 1 process killed"), NULL where none; static buffer. */
+/* A word on what limit was met ("memory limit of 2.0 GiB: 1 process killed"), NULL where none; static buffer.
+ */
 const char *cgroup_verdict(const struct cgroup *c);
 /* Kills what is left and removes it. */
 struct cgroup *cgroup_free(struct cgroup *c);

@@ -1,15 +1,16 @@
 /*
  * Who the guest is outside its user namespace.
  *
- * ROOT: the guest gets a range of 65,536 host ids that nobody uses, from 0x70000000 upward (above what systemd and
- * subuid files give away: systemd's UIDS-GIDS.md ends its container range at 0x6fffffff). A range is claimed by a
- * locked file, so that two runs never share ids: their signals, quotas and RLIMIT_NPROC stay apart. Inside,
- * the guest is the workspace owner's number, or 1000 where root owns the workspace.
- * ROOTLESS: a user namespace that maps the caller's own ids to themselves.
- * BARE: no namespace; started by root, the guest is the workspace's owner.
+ * ROOT: the guest gets a range of 65,536 host ids that nobody uses, from 0x70000000 upward (above what
+ * systemd and subuid files give away: systemd's UIDS-GIDS.md ends its container range at 0x6fffffff). A range
+ * is claimed by a locked file, so that two runs never share ids: their signals, quotas and RLIMIT_NPROC stay
+ * apart. Inside, the guest is the workspace owner's number, or 1000 where root owns the workspace. ROOTLESS:
+ * a user namespace that maps the caller's own ids to themselves. BARE: no namespace; started by root, the
+ * guest is the workspace's owner.
  *
  * Should: leave the guest without any right of the host user who started it where ids can be had for it.
- * Mustn't: map host id 0, unless --user says so or the workspace's file system leaves nothing else (not_mapped).
+ * Mustn't: map host id 0, unless --user says so or the workspace's file system leaves nothing else
+ * (not_mapped).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -59,8 +60,8 @@ static int claim_range(uint32_t *ret_base, int *ret_lock)
 }
 
 /*
- * The text of an id map of the whole range: inside id 0.. to BASE.., with one exception: FROM (an inside or on-disk
- * id) goes to TO. What else would land on TO is left out, so that the map stays one to one.
+ * The text of an id map of the whole range: inside id 0.. to BASE.., with one exception: FROM (an inside or
+ * on-disk id) goes to TO. What else would land on TO is left out, so that the map stays one to one.
  */
 static void map_text(char *buf, size_t size, uint32_t base, uint32_t from, uint32_t to)
 {
@@ -138,8 +139,8 @@ int ids_map_namespace(const struct floor_ids *ids, bool swap, int *ret_fd)
 	return map_namespace(uids, gids, ret_fd);
 }
 
-int ids_choose(enum floor_mode mode, const struct run_options *o, const char *workspace, struct floor_ids *ret_ids,
-	       const char **ret_why)
+int ids_choose(enum floor_mode mode, const struct run_options *o, const char *workspace,
+	       struct floor_ids *ret_ids, const char **ret_why)
 {
 	struct floor_ids ids = FLOOR_IDS_NULL;
 	struct stat st;
@@ -195,8 +196,10 @@ int ids_write_maps(const struct floor_ids *ids, pid_t pid)
 		map_text(uids, sizeof(uids), ids->base, ids->uid, ids->host_uid);
 		map_text(gids, sizeof(gids), ids->base, ids->gid, ids->host_gid);
 	} else {
-		snprintf(uids, sizeof(uids), "%u %u 1\n", (unsigned int)ids->uid, (unsigned int)ids->host_uid);
-		snprintf(gids, sizeof(gids), "%u %u 1\n", (unsigned int)ids->gid, (unsigned int)ids->host_gid);
+		snprintf(uids, sizeof(uids), "%u %u 1\n", (unsigned int)ids->uid,
+			 (unsigned int)ids->host_uid);
+		snprintf(gids, sizeof(gids), "%u %u 1\n", (unsigned int)ids->gid,
+			 (unsigned int)ids->host_gid);
 		int r = write_proc(pid, "setgroups", "deny");
 		if (r < 0)
 			return r;

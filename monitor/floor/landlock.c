@@ -1,11 +1,11 @@
 /*
  * Landlock domains (landlock(7)). Headers of Debian 12 know ABI 2; what later ABIs added is defined here.
  *
- * BARE: the only kernel state that speaks of files. Landlock can only allow, by hierarchy; so what a hide rule names below
- * an allowed directory is carved out: the directory's entries are allowed one by one, except the hidden ones. What is
- * created beside them later is refused until the next run. The domain binds the sentry too.
- * With a view: paths are the view's affair (and a view can be widened during a run, a domain cannot); the domain holds device
- * nodes, signals and abstract sockets.
+ * BARE: the only kernel state that speaks of files. Landlock can only allow, by hierarchy; so what a hide
+ * rule names below an allowed directory is carved out: the directory's entries are allowed one by one, except
+ * the hidden ones. What is created beside them later is refused until the next run. The domain binds the
+ * sentry too. With a view: paths are the view's affair (and a view can be widened during a run, a domain
+ * cannot); the domain holds device nodes, signals and abstract sockets.
  *
  * Should: claim a fact only for what the running kernel's ABI enforces.
  * Mustn't: allow a path because a rule could not be resolved.
@@ -35,7 +35,7 @@
 struct ruleset_attr {
 	uint64_t handled_access_fs;
 	uint64_t handled_access_net; /* ABI 4 */
-	uint64_t scoped;             /* ABI 6 */
+	uint64_t scoped;	     /* ABI 6 */
 };
 
 enum {
@@ -46,13 +46,13 @@ enum {
 	CARVE_DEPTH_MAX = 8,
 };
 
-#define FILE_READ LANDLOCK_ACCESS_FS_READ_FILE
+#define FILE_READ  LANDLOCK_ACCESS_FS_READ_FILE
 #define FILE_WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_TRUNCATE)
-#define DIR_READ (FILE_READ | LANDLOCK_ACCESS_FS_READ_DIR)
-#define DIR_WRITE                                                                                                      \
-	(FILE_WRITE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |     \
-	 LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                     \
-	 LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER)
+#define DIR_READ   (FILE_READ | LANDLOCK_ACCESS_FS_READ_DIR)
+#define DIR_WRITE                                                                                            \
+	(FILE_WRITE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |                       \
+	 LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK |          \
+	 LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER)
 #define DEVICES (LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 #define EXECUTE LANDLOCK_ACCESS_FS_EXECUTE
 
@@ -90,8 +90,9 @@ int landlock_view(uint32_t *ret_facts)
 	int abi = landlock_abi();
 	if (abi == 0)
 		return 0;
-	AUTO_FD int ruleset =
-		ruleset_new((struct ruleset_attr){ .handled_access_fs = DEVICES, .scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL }, abi);
+	AUTO_FD int ruleset = ruleset_new(
+		(struct ruleset_attr){.handled_access_fs = DEVICES, .scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL},
+		abi);
 	if (ruleset < 0)
 		return ruleset;
 	int r = restrict_self(ruleset);
@@ -118,13 +119,14 @@ static int allow_path(const struct carve *c, const char *path)
 	uint64_t access = c->access & c->handled;
 	if (!S_ISDIR(st.st_mode))
 		access &= FILE_READ | FILE_WRITE | EXECUTE;
-	struct landlock_path_beneath_attr a = { .allowed_access = access, .parent_fd = fd };
+	struct landlock_path_beneath_attr a = {.allowed_access = access, .parent_fd = fd};
 	if (syscall(SYS_landlock_add_rule, c->ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0) < 0)
 		return err_now();
 	return 0;
 }
 
-/* Does the policy refuse OP for an object some literal rule names below PATH? (A hidden one; for OP_EXEC also a writable one.) */
+/* Does the policy refuse OP for an object some literal rule names below PATH? (A hidden one; for OP_EXEC also
+ * a writable one.) */
 static bool refused_below(const struct policy *p, enum op op, const char *path)
 {
 	size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
@@ -141,7 +143,8 @@ static bool refused_below(const struct policy *p, enum op op, const char *path)
 	return false;
 }
 
-/* Does PATH lie in the directory a write rule with globs speaks of? What it names must not execute, so nothing there does. */
+/* Does PATH lie in the directory a write rule with globs speaks of? What it names must not execute, so
+ * nothing there does. */
 static bool in_glob_directory(const struct policy *p, const char *path)
 {
 	for (size_t i = 0; i < policy_rule_count(p); i++) {
@@ -151,7 +154,8 @@ static bool in_glob_directory(const struct policy *p, const char *path)
 			continue;
 		while (n > 0 && r->pattern[n - 1] != '/')
 			n--;
-		if (n > 0 && strncmp(path, r->pattern, n - 1) == 0 && (path[n - 1] == '/' || path[n - 1] == '\0'))
+		if (n > 0 && strncmp(path, r->pattern, n - 1) == 0 &&
+		    (path[n - 1] == '/' || path[n - 1] == '\0'))
 			return true;
 	}
 	return false;
@@ -200,7 +204,7 @@ int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
 	AUTO_FD int ruleset = ruleset_new(a, abi);
 	if (ruleset < 0)
 		return ruleset;
-	struct carve c = { .ruleset = ruleset, .handled = a.handled_access_fs, .policy = policy };
+	struct carve c = {.ruleset = ruleset, .handled = a.handled_access_fs, .policy = policy};
 	if (abi < 3)
 		c.handled &= ~(uint64_t)LANDLOCK_ACCESS_FS_TRUNCATE;
 	if (abi < 2)
@@ -211,12 +215,15 @@ int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
 		if (rule->kind != RULE_READ && rule->kind != RULE_WRITE && rule->kind != RULE_EXEC)
 			continue;
 		c.op = rule->kind == RULE_EXEC ? OP_EXEC : OP_READ;
-		c.access = rule->kind == RULE_EXEC ? EXECUTE : rule->kind == RULE_WRITE ? DIR_READ | DIR_WRITE : DIR_READ;
+		c.access = rule->kind == RULE_EXEC    ? EXECUTE
+			   : rule->kind == RULE_WRITE ? DIR_READ | DIR_WRITE
+						      : DIR_READ;
 		if (rule->literal_len == strlen(rule->pattern)) {
 			r = allow_carved(&c, rule->pattern);
 		} else if (rule->kind != RULE_EXEC) {
-			/* A rule with globs is emulation's affair (the plan leaves no family to the kernel then); the sentry, bound by
-			 * this domain too, needs the directory. exec is never emulated: its globs get nothing here. */
+			/* A rule with globs is emulation's affair (the plan leaves no family to the kernel
+			 * then); the sentry, bound by this domain too, needs the directory. exec is never
+			 * emulated: its globs get nothing here. */
 			AUTO_FREE char *dir = strndup(rule->pattern, rule->literal_len);
 			char *slash = dir == NULL ? NULL : strrchr(dir, '/');
 			if (slash == NULL || slash == dir)

@@ -1,8 +1,8 @@
 /*
  * What a process of the guest may never regain: privileges and limits.
  *
- * Should: leave the guest no capability in any set, no way to gain one by exec, no core dumps that a host handler
- * would take. Mustn't: raise a limit of the caller's.
+ * Should: leave the guest no capability in any set, no way to gain one by exec, no core dumps that a host
+ * handler would take. Mustn't: raise a limit of the caller's.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -23,7 +23,7 @@ int limits_no_new_privs(void)
 
 int limits_drop_caps(uint64_t keep)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2];
 
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0 && errno != EINVAL)
@@ -32,7 +32,8 @@ int limits_drop_caps(uint64_t keep)
 		int have = prctl(PR_CAPBSET_READ, cap, 0, 0, 0);
 		if (have < 0)
 			break;
-		/* Without CAP_SETPCAP (nothing to gain from: bare mode) the bounding set stays; no_new_privs holds. */
+		/* Without CAP_SETPCAP (nothing to gain from: bare mode) the bounding set stays; no_new_privs
+		 * holds. */
 		if (have == 1 && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0 && errno != EPERM)
 			return err_now();
 	}
@@ -64,7 +65,8 @@ static int lower(int what, uint64_t to)
 int limits_rlimits(const struct run_options *o, bool have_cgroup)
 {
 	int r = lower(RLIMIT_CORE, 0);
-	/* The next best where no cgroup could be had: RLIMIT_DATA a process, RLIMIT_NPROC counted in the user namespace. */
+	/* The next best where no cgroup could be had: RLIMIT_DATA a process, RLIMIT_NPROC counted in the user
+	 * namespace. */
 	if (r == 0 && o->memory != 0 && !have_cgroup)
 		r = lower(RLIMIT_DATA, o->memory);
 	if (r == 0 && o->pids != 0 && !have_cgroup)

@@ -1,5 +1,6 @@
 /*
- * What of the host's file system the guest gets, and where: the workspace, the private home, tools below the real home, and what
+ * What of the host's file system the guest gets, and where: the workspace, the private home, tools below the
+ * real home, and what
  * --read, --write and --exec name.
  */
 #include <errno.h>
@@ -19,7 +20,8 @@
 
 #define TMP_SIZE (2ULL << 30)
 
-int places_add(struct places *p, const char *source, const char *target, bool write, bool exec, const char *link)
+int places_add(struct places *p, const char *source, const char *target, bool write, bool exec,
+	       const char *link)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (strcmp(p->v[i].target, target) == 0) {
@@ -31,13 +33,16 @@ int places_add(struct places *p, const char *source, const char *target, bool wr
 	if (v == NULL)
 		return -ENOMEM;
 	p->v = v;
-	v[p->n] = (struct place){ .source = source == NULL ? NULL : strdup(source),
-				  .target = strdup(target),
-				  .link = link == NULL ? NULL : strdup(link),
-				  .write = write,
-				  .exec = exec };
+	v[p->n] = (struct place){.source = source == NULL ? NULL : strdup(source),
+				 .target = strdup(target),
+				 .link = link == NULL ? NULL : strdup(link),
+				 .write = write,
+				 .exec = exec};
 	struct place *one = &v[p->n++];
-	return one->target == NULL || (source != NULL && one->source == NULL) || (link != NULL && one->link == NULL) ? -ENOMEM : 0;
+	return one->target == NULL || (source != NULL && one->source == NULL) ||
+			       (link != NULL && one->link == NULL)
+		       ? -ENOMEM
+		       : 0;
 }
 
 static int by_target(const void *a, const void *b)
@@ -48,12 +53,13 @@ static int by_target(const void *a, const void *b)
 /* Files of the real home an ordinary session needs and nobody may change from inside. */
 static int home_files(struct places *p, const char *home)
 {
-	static const char *const files[] = { ".gitconfig",     ".config/git/config", ".config/git/ignore", ".config/git/attributes",
-					     ".ssh/known_hosts", ".ssh/known_hosts2",  ".ssh/config",        ".ssh/*.pub",
-					     ".gitignore",     ".gitignore_global",  ".editorconfig",      ".inputrc" };
+	static const char *const files[] = {
+		".gitconfig",	    ".config/git/config", ".config/git/ignore", ".config/git/attributes",
+		".ssh/known_hosts", ".ssh/known_hosts2",  ".ssh/config",	".ssh/*.pub",
+		".gitignore",	    ".gitignore_global",  ".editorconfig",	".inputrc"};
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		char pattern[PATH_MAX];
-		glob_t g = { 0 };
+		glob_t g = {0};
 		int r = 0;
 		if ((size_t)snprintf(pattern, sizeof(pattern), "%s/%s", home, files[i]) >= sizeof(pattern))
 			continue;
@@ -82,7 +88,8 @@ static int named_places(struct places *p, const struct string_list *l, bool writ
 			(void)!asprintf(ret_why, "%s: %s", l->v[i], strerror(-e));
 			return e;
 		}
-		if (strcmp(real, "/") == 0 || strncmp(real, "/proc", 5) == 0 || strncmp(real, "/dev/", 5) == 0)
+		if (strcmp(real, "/") == 0 || strncmp(real, "/proc", 5) == 0 ||
+		    strncmp(real, "/dev/", 5) == 0)
 			continue; /* the view has its own */
 		int r = places_add(p, real, real, write, exec, NULL);
 		if (r < 0)
@@ -111,7 +118,8 @@ static int find_user(struct places *p, char **ret_home)
 	const char *home = env != NULL && env[0] == '/' ? env : pw != NULL ? pw->pw_dir : "/";
 
 	p->user = strdup(pw != NULL && getuid() != 0 ? pw->pw_name : "user");
-	p->shell = strdup(pw != NULL && pw->pw_shell != NULL && pw->pw_shell[0] == '/' ? pw->pw_shell : "/bin/sh");
+	p->shell = strdup(pw != NULL && pw->pw_shell != NULL && pw->pw_shell[0] == '/' ? pw->pw_shell
+										       : "/bin/sh");
 	*ret_home = realpath(home, NULL);
 	if (*ret_home == NULL)
 		*ret_home = strdup(home);
@@ -120,17 +128,20 @@ static int find_user(struct places *p, char **ret_home)
 
 int places_find(const struct run_options *o, enum floor_mode mode, struct places *ret_places, char **ret_why)
 {
-	struct places p = { .tmp_size = TMP_SIZE };
+	struct places p = {.tmp_size = TMP_SIZE};
 	AUTO_FREE char *home = NULL;
 	int r = find_user(&p, &home);
 
 	*ret_why = NULL;
 	if (r == 0)
-		r = workspace_find(o->workspace != NULL ? o->workspace : ".", home, o->workspace != NULL, &p.workspaces, ret_why);
+		r = workspace_find(o->workspace != NULL ? o->workspace : ".", home, o->workspace != NULL,
+				   &p.workspaces, ret_why);
 	if (r == 0) {
 		r = state_home(o->profile, &p.home_source);
 		if (r < 0)
-			(void)!asprintf(ret_why, "the private home below ${XDG_STATE_HOME:-~/.local/state}/gabion: %s", strerror(-r));
+			(void)!asprintf(ret_why,
+					"the private home below ${XDG_STATE_HOME:-~/.local/state}/gabion: %s",
+					strerror(-r));
 	}
 	if (r == 0)
 		r = starting_directory(&p);
@@ -180,5 +191,5 @@ void places_free(struct places *p)
 	free(p->scratch_source);
 	free(p->user);
 	free(p->shell);
-	*p = (struct places){ .n = 0 };
+	*p = (struct places){.n = 0};
 }

@@ -1,12 +1,12 @@
 /*
  * What of the host is shown, as detached mounts.
  *
- * ROOT: made by the monitor on the host's side, since only there may the trees be idmapped and are private directories
- * reachable: the root file system without its submounts, each submount worth showing for itself, so that one
- * that cannot be idmapped (overlayfs, 9p, ...) does not spoil the rest. Host files owned by root then look owned by
- * root inside; the workspace and the private home look owned by the guest.
- * ROOTLESS: made inside the new namespaces, recursively (mounts copied into a less privileged namespace are locked
- * together, mount_namespaces(7)), without idmap: the guest is the caller.
+ * ROOT: made by the monitor on the host's side, since only there may the trees be idmapped and are private
+ * directories reachable: the root file system without its submounts, each submount worth showing for itself,
+ * so that one that cannot be idmapped (overlayfs, 9p, ...) does not spoil the rest. Host files owned by root
+ * then look owned by root inside; the workspace and the private home look owned by the guest. ROOTLESS: made
+ * inside the new namespaces, recursively (mounts copied into a less privileged namespace are locked together,
+ * mount_namespaces(7)), without idmap: the guest is the caller.
  *
  * Should: make everything read-only, nosuid and nodev that no write rule names.
  * Mustn't: clear a flag that a host mount has; show procfs, sysfs, devices or /run of the host.
@@ -24,7 +24,8 @@
 #include "util/mount.h"
 
 /* Trees whose host mounts are never shown: the view has its own, or masks them. */
-static const char *const never_shown[] = { "/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/home", "/root", "/boot" };
+static const char *const never_shown[] = {"/proc",    "/sys",  "/dev",	"/run", "/tmp",
+					  "/var/tmp", "/home", "/root", "/boot"};
 
 static bool below(const char *path, const char *top)
 {
@@ -40,7 +41,7 @@ static int source_add(struct sources *s, const char *target, int fd, bool dir)
 		return -ENOMEM;
 	}
 	s->v = v;
-	v[s->n] = (struct source){ .target = strdup(target), .fd = fd, .dir = dir };
+	v[s->n] = (struct source){.target = strdup(target), .fd = fd, .dir = dir};
 	s->n++;
 	return v[s->n - 1].target != NULL ? 0 : -ENOMEM;
 }
@@ -62,7 +63,7 @@ static void unescape(char *s)
 
 static int idmap(int fd, int userns, bool recursive)
 {
-	struct mount_attr a = { .attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns };
+	struct mount_attr a = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns};
 	return mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &a, sizeof(a));
 }
 
@@ -114,14 +115,17 @@ static int open_root(struct sources *s, const struct floor_ids *ids, int shift)
 	if (s->root < 0)
 		return err_now();
 	if (root)
-		(void)idmap(s->root, shift, false); /* overlayfs refuses: host files then look owned by nobody */
+		(void)idmap(s->root, shift,
+			    false); /* overlayfs refuses: host files then look owned by nobody */
 	if (mount_attrs(s->root, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, 0, !root) < 0)
 		return err_now();
 	return root ? submounts(s, shift) : 0;
 }
 
-/* One tree the guest may see under its own flags. SWAP: the mount namespace of ids that makes its owner the guest. */
-static int open_place(struct sources *s, const char *source, const char *target, bool write, bool exec, int userns)
+/* One tree the guest may see under its own flags. SWAP: the mount namespace of ids that makes its owner the
+ * guest. */
+static int open_place(struct sources *s, const char *source, const char *target, bool write, bool exec,
+		      int userns)
 {
 	struct stat st;
 	AUTO_FD int fd = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
@@ -167,7 +171,8 @@ int sources_open(const struct places *p, const struct floor_ids *ids, struct sou
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		const struct place *pl = &p->v[i];
 		if (pl->link == NULL)
-			r = open_place(&s, pl->source, pl->target, pl->write, pl->exec, pl->write ? swap : shift);
+			r = open_place(&s, pl->source, pl->target, pl->write, pl->exec,
+				       pl->write ? swap : shift);
 		if (r == -ENOENT || r == -EACCES) /* gone or closed to the caller: not shown */
 			r = 0;
 	}

@@ -1,15 +1,16 @@
 /*
  * The guest's mount tree.
  *
- * The host's root, read-only, with everything that would tell of the host or its users covered: private tmpfs for /tmp, /var/tmp,
- * /run and the homes, a /dev of six nodes, own /proc and /sys, the guest's private home at $HOME, the workspace
- * writable at its own path. Built in the new namespaces by a process with every capability there, before anything of the guest
- * runs; ends with the old root detached.
+ * The host's root, read-only, with everything that would tell of the host or its users covered: private tmpfs
+ * for /tmp, /var/tmp, /run and the homes, a /dev of six nodes, own /proc and /sys, the guest's private home
+ * at $HOME, the workspace writable at its own path. Built in the new namespaces by a process with every
+ * capability there, before anything of the guest runs; ends with the old root detached.
  *
- * Should: hold every read, write, exec and literal hide rule outside the workspaces by mounts alone, so that the plan may leave those
- * families to the kernel. Writable mounts are nosuid and nodev, and noexec but for the workspaces and the scratch directory.
- * Mustn't: mount anything below a workspace (rename, rm -rf and atomic replace there would meet EBUSY and EXDEV);
- * change anything on the host but empty mount points in the private home; leave a way to the old root.
+ * Should: hold every read, write, exec and literal hide rule outside the workspaces by mounts alone, so that
+ * the plan may leave those families to the kernel. Writable mounts are nosuid and nodev, and noexec but for
+ * the workspaces and the scratch directory. Mustn't: mount anything below a workspace (rename, rm -rf and
+ * atomic replace there would meet EBUSY and EXDEV); change anything on the host but empty mount points in the
+ * private home; leave a way to the old root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,7 +43,8 @@ int view_tmpfs(uint64_t size, unsigned int mode, uint64_t attrs)
 	if (fsconfig(fs, FSCONFIG_SET_STRING, "size", text, 0) < 0)
 		return err_now();
 	snprintf(text, sizeof(text), "%o", mode);
-	if (fsconfig(fs, FSCONFIG_SET_STRING, "mode", text, 0) < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
+	if (fsconfig(fs, FSCONFIG_SET_STRING, "mode", text, 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_now();
 	int fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned int)attrs);
 	return fd < 0 ? err_now() : fd;
@@ -51,11 +53,13 @@ int view_tmpfs(uint64_t size, unsigned int mode, uint64_t attrs)
 /* openat2 inside ROOT; no magic links; symlinks are followed as the guest would. */
 static int open_in(int root, const char *path, uint64_t flags)
 {
-	struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	struct open_how how = {.flags = flags | O_CLOEXEC,
+			       .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
 	return (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
 }
 
-/* Private directories belong to the guest, not to the root of its user namespace: create there with its ids. */
+/* Private directories belong to the guest, not to the root of its user namespace: create there with its ids.
+ */
 struct as_guest {
 	uid_t uid;
 	gid_t gid;
@@ -175,10 +179,12 @@ static int hide_all(int root, const struct places *p, const struct policy *polic
 		bool skip = rule->kind != RULE_HIDE || strpbrk(rule->pattern, "*?[") != NULL ||
 			    same_or_below(rule->pattern, p->home) || same_or_below(p->home, rule->pattern);
 		for (size_t w = 0; p->workspaces[w] != NULL; w++)
-			skip = skip || same_or_below(rule->pattern, p->workspaces[w]) || same_or_below(p->workspaces[w], rule->pattern);
+			skip = skip || same_or_below(rule->pattern, p->workspaces[w]) ||
+			       same_or_below(p->workspaces[w], rule->pattern);
 		if (skip)
 			continue;
-		int r = cover(root, rule->pattern, 4096, 0, ATTR_BASE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
+		int r = cover(root, rule->pattern, 4096, 0,
+			      ATTR_BASE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
 		if (r < 0)
 			return r;
 	}
@@ -206,7 +212,8 @@ static int devpts_detached(void)
 {
 	AUTO_FD int fs = fsopen("devpts", FSOPEN_CLOEXEC);
 	if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, "newinstance", NULL, 0) < 0 ||
-	    fsconfig(fs, FSCONFIG_SET_STRING, "ptmxmode", "0666", 0) < 0 || fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0620", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "ptmxmode", "0666", 0) < 0 ||
+	    fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0620", 0) < 0 ||
 	    fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
 		return err_now();
 	int fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
@@ -215,12 +222,12 @@ static int devpts_detached(void)
 
 static int build_dev(int root, const struct places *p)
 {
-	static const char *const nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
-	static const char *const links[][2] = { { "/proc/self/fd", "fd" },
-						{ "/proc/self/fd/0", "stdin" },
-						{ "/proc/self/fd/1", "stdout" },
-						{ "/proc/self/fd/2", "stderr" },
-						{ "pts/ptmx", "ptmx" } };
+	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
+	static const char *const links[][2] = {{"/proc/self/fd", "fd"},
+					       {"/proc/self/fd/0", "stdin"},
+					       {"/proc/self/fd/1", "stdout"},
+					       {"/proc/self/fd/2", "stderr"},
+					       {"pts/ptmx", "ptmx"}};
 	int dev = view_tmpfs(1 << 20, 0755, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	if (dev < 0)
 		return dev;
@@ -236,7 +243,8 @@ static int build_dev(int root, const struct places *p)
 	if (r == 0)
 		r = put(root, devpts_detached(), "/dev/pts", true);
 	if (r == 0)
-		r = put(root, view_tmpfs(p->tmp_size, 01777, ATTR_BASE | MOUNT_ATTR_NOEXEC), "/dev/shm", true);
+		r = put(root, view_tmpfs(p->tmp_size, 01777, ATTR_BASE | MOUNT_ATTR_NOEXEC), "/dev/shm",
+			true);
 	if (r == 0 && mount_attrs(keep, MOUNT_ATTR_RDONLY, 0, false) < 0)
 		r = err_now();
 	return r;
@@ -244,7 +252,7 @@ static int build_dev(int root, const struct places *p)
 
 static int private_trees(int root, const struct places *p)
 {
-	static const char *const homes[] = { "/home", "/root" };
+	static const char *const homes[] = {"/home", "/root"};
 	uint64_t noexec = ATTR_BASE | MOUNT_ATTR_NOEXEC;
 	int r = cover(root, "/tmp", p->tmp_size, 01777, noexec);
 
@@ -256,7 +264,8 @@ static int private_trees(int root, const struct places *p)
 		if (strcmp(p->home, homes[i]) != 0)
 			r = cover(root, homes[i], SMALL_TMPFS, 0755, noexec);
 	if (r == 0)
-		r = put(root, view_tmpfs(p->tmp_size, 0700, p->exec_scratch ? ATTR_BASE : noexec), p->scratch, true);
+		r = put(root, view_tmpfs(p->tmp_size, 0700, p->exec_scratch ? ATTR_BASE : noexec), p->scratch,
+			true);
 	return r;
 }
 
@@ -332,16 +341,17 @@ static int attach_root(int tree)
 
 static int enter(int tree)
 {
-	if (fchdir(tree) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+	if (fchdir(tree) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+	    chdir("/") < 0)
 		return err_now();
 	return 0;
 }
 
-int view_build(const struct places *p, const struct floor_ids *ids, const struct policy *policy, struct sources *s,
-	       const char **ret_stage)
+int view_build(const struct places *p, const struct floor_ids *ids, const struct policy *policy,
+	       struct sources *s, const char **ret_stage)
 {
 	int r = 0;
-	guest_ids = (struct as_guest){ ids->uid, ids->gid };
+	guest_ids = (struct as_guest){ids->uid, ids->gid};
 	umask(0);
 
 	*ret_stage = "private mounts";
@@ -382,7 +392,8 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 	for (size_t i = first_place; r == 0 && i < s->n; i++) {
 		*ret_stage = s->v[i].target;
 		r = put(s->root, fd_steal(&s->v[i].fd), s->v[i].target, s->v[i].dir);
-		/* What the guest made of its home in earlier runs must not keep later ones from starting: not shown then. */
+		/* What the guest made of its home in earlier runs must not keep later ones from starting: not
+		 * shown then. */
 		if (r < 0 && i > first_place && same_or_below(s->v[i].target, p->home) &&
 		    !is_workspace(p, s->v[i].target))
 			r = 0;

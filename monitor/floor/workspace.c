@@ -1,8 +1,9 @@
 /*
- * Which directory the guest may change: the git top level of the current directory, with its common directory where it is a
- * linked worktree (gitrepository-layout(5): .git is then a file "gitdir: PATH", PATH/commondir names the common directory), else the
- * current directory. Read without running git. The gitdir must point back to the worktree (PATH/gitdir), or a repository's file could
- * name any directory of the host as workspace.
+ * Which directory the guest may change: the git top level of the current directory, with its common directory
+ * where it is a linked worktree (gitrepository-layout(5): .git is then a file "gitdir: PATH", PATH/commondir
+ * names the common directory), else the current directory. Read without running git. The gitdir must point
+ * back to the worktree (PATH/gitdir), or a repository's file could name any directory of the host as
+ * workspace.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +64,8 @@ static char *worktree_common(const char *top)
 	AUTO_FREE char *own = canonical(top, ".git");
 	AUTO_FREE char *dir = canonical(gitdir, common);
 	AUTO_FREE char *head = NULL;
-	if (dot_git == NULL || own == NULL || dir == NULL || strcmp(dot_git, own) != 0 || (head = first_line(dir, "HEAD")) == NULL)
+	if (dot_git == NULL || own == NULL || dir == NULL || strcmp(dot_git, own) != 0 ||
+	    (head = first_line(dir, "HEAD")) == NULL)
 		return NULL;
 	return STEAL(dir);
 }
@@ -76,8 +78,8 @@ static char *git_top(const char *dir, const char *home)
 	while (at != NULL && strcmp(at, "/") != 0 && strcmp(at, home) != 0) {
 		char path[PATH_MAX];
 		struct stat st;
-		if ((size_t)snprintf(path, sizeof(path), "%s/.git", at) < sizeof(path) && lstat(path, &st) == 0 &&
-		    (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
+		if ((size_t)snprintf(path, sizeof(path), "%s/.git", at) < sizeof(path) &&
+		    lstat(path, &st) == 0 && (S_ISDIR(st.st_mode) || S_ISREG(st.st_mode)))
 			return STEAL(at);
 		char *slash = strrchr(at, '/');
 		if (slash == at)
@@ -103,13 +105,16 @@ int workspace_find(const char *dir, const char *home, bool named, char ***ret_di
 	if (top == NULL)
 		return -ENOMEM;
 	size_t n = strlen(top);
-	bool above = strcmp(top, "/") == 0 || (strncmp(home, top, n) == 0 && (home[n] == '/' || home[n] == '\0'));
+	bool above =
+		strcmp(top, "/") == 0 || (strncmp(home, top, n) == 0 && (home[n] == '/' || home[n] == '\0'));
 	if (strcmp(top, "/") == 0 || (above && !named)) {
 		(void)!asprintf(ret_why,
-				"%s cannot be the workspace: it is %s. Change to a project directory, or name one with --workspace DIR", top,
-				strcmp(top, "/") == 0 ? "the whole file system" :
-				strcmp(top, home) == 0 ? "your home directory" :
-							 "above your home directory");
+				"%s cannot be the workspace: it is %s. Change to a project directory, or "
+				"name one with --workspace DIR",
+				top,
+				strcmp(top, "/") == 0	 ? "the whole file system"
+				: strcmp(top, home) == 0 ? "your home directory"
+							 : "above your home directory");
 		return -EINVAL;
 	}
 	char **dirs = calloc(3, sizeof(*dirs));

@@ -6,7 +6,7 @@ for i in $(seq 100); do cmd="$cmd | sed 's/\$/ $i/'"; done
 eval "$cmd" | md5sum
 diff <(seq 5) <(seq 1 5) && echo same
 set -m
-sleep 0.2 & sleep 0.1 & wait && echo jobs done
+sleep 0.2 & sleep 0.1 & wait; echo "jobs ended"
 (trap 'echo caught' USR1; kill -USR1 $BASHPID; echo after)
 sh -c 'kill -TERM $$'; echo "status $?"
 sh -c 'exit 42'; echo "status $?"
@@ -25,7 +25,7 @@ mkfifo p; (echo by fifo >p &) ; cat p
 for i in $(seq 300); do :; done; echo "$i"
 [ -t 0 ] || echo no terminal
 yes | head -n 100000 | wc -l
-cd / && ls -d usr && cd - >/dev/null
+(cd / && ls -d usr)
 type -t nosuchcommand || echo none
 nosuchcommand 2>/dev/null; echo "status $?"
 ./masked 2>/dev/null; echo "status $?"
