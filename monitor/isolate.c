@@ -1,5 +1,5 @@
 /*
- * What init, tracer and relay may still do once their start-up is over (invariant 13; the sentry confines
+ * What monitor, init, tracer and relay may still do once their start-up is over (invariant 13; the sentry confines
  * itself, sentry/confine.c). The lists follow from what the files named beside them call; a call outside its
  * list is the end of the process, and so of the run. Debugging a list: strace the process, or look for
  * "type=1326" in the kernel's log.
@@ -10,22 +10,29 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "monitor/isolate.h"
 #include "nr.h"
 #include "selffilter.h"
 #include "util/err.h"
+
+static int install(struct sock_fprog *prog)
+{
+	int r = 0;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, prog) < 0)
+		r = err_now();
+	filter_free(prog);
+	return r;
+}
 
 static int apply(const int *nrs, size_t n)
 {
 	struct sock_fprog prog = {.len = 0};
 	int r = selffilter_build(nrs, n, SELFFILTER_KILL, &prog);
 
-	if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-		r = err_now();
-	if (r == 0 &&
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &prog) < 0)
-		r = err_now();
-	return r;
+	return r < 0 ? r : install(&prog);
 }
 
 /*
@@ -71,4 +78,44 @@ int isolate_idle(void)
 {
 	static const int list[] = {NR_read, NR_exit_group, NR_exit, NR_restart_syscall, NR_rt_sigreturn};
 	return apply(list, ARRAY_LEN(list));
+}
+
+/*
+ * supervise.c and what its loop calls: terminal, record, control socket, the end of the run; widen.c, whose child enters the
+ * guest's namespaces and mounts. Refusals are EPERM here, not the end: the monitor's end would be the run's, and
+ * it reads nothing a guest wrote but terminal bytes and the checked record.
+ * Should: relay, write the record, kill. Mustn't: execute a program, trace, reach a network, load code into the kernel.
+ */
+int isolate_monitor(void)
+{
+	static const int list[] = {
+		/* loop, terminal, pipes */
+		NR_read, NR_write, NR_readv, NR_writev, NR_pread64, NR_pwrite64, NR_poll, NR_ppoll, NR_ioctl, NR_fcntl, NR_lseek,
+		NR_close, NR_close_range, NR_dup, NR_dup2, NR_dup3, NR_pipe2, NR_timerfd_settime, NR_timerfd_create,
+		NR_signalfd4, NR_eventfd2, NR_epoll_create1, NR_epoll_ctl, NR_epoll_wait, NR_epoll_pwait,
+		/* control socket and the other processes' sockets */
+		NR_accept4, NR_recvfrom, NR_sendto, NR_recvmsg, NR_sendmsg, NR_getsockopt, NR_setsockopt, NR_getsockname,
+		NR_shutdown, NR_socketpair,
+		/* record, state directory, cgroups, scratch */
+		NR_open, NR_openat, NR_openat2, NR_stat, NR_lstat, NR_fstat, NR_newfstatat, NR_statx, NR_statfs, NR_fstatfs, NR_access,
+		NR_faccessat, NR_faccessat2, NR_readlink, NR_readlinkat, NR_getdents64, NR_getcwd, NR_chdir, NR_fchdir, NR_rename,
+		NR_renameat, NR_renameat2, NR_unlink, NR_unlinkat, NR_rmdir, NR_mkdir, NR_mkdirat, NR_ftruncate, NR_fsync,
+		NR_fdatasync, NR_fchmod, NR_fchmodat, NR_umask, NR_flock,
+		/* ending processes */
+		NR_kill, NR_tgkill, NR_wait4, NR_waitid, NR_pidfd_open, NR_pidfd_send_signal,
+		/* widening: a child enters the guest's user and mount namespace and puts one mount there */
+		NR_clone, NR_clone3, NR_fork, NR_vfork, NR_setns, NR_unshare, NR_open_tree, NR_move_mount, NR_mount_setattr,
+		NR_setfsuid, NR_setfsgid, NR_symlinkat,
+		/* libc */
+		NR_mmap, NR_munmap, NR_mremap, NR_mprotect, NR_madvise, NR_brk, NR_futex, NR_rseq, NR_set_robust_list,
+		NR_set_tid_address, NR_rt_sigaction, NR_rt_sigprocmask, NR_rt_sigreturn, NR_rt_sigpending, NR_rt_sigtimedwait,
+		NR_sigaltstack, NR_clock_gettime, NR_clock_nanosleep, NR_nanosleep, NR_gettimeofday, NR_time, NR_getrandom,
+		NR_getpid, NR_getppid, NR_gettid, NR_getuid, NR_geteuid, NR_getgid, NR_getegid, NR_getpgrp, NR_getpgid, NR_getsid,
+		NR_sched_yield, NR_sched_getaffinity, NR_prctl, NR_prlimit64, NR_getrlimit, NR_uname, NR_sysinfo,
+		NR_restart_syscall, NR_exit, NR_exit_group,
+	};
+	struct sock_fprog prog = {.len = 0};
+	int r = selffilter_build(list, ARRAY_LEN(list), SELFFILTER_EPERM, &prog);
+
+	return r < 0 ? r : install(&prog);
 }

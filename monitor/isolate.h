@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 int isolate_init(bool nested);
+int isolate_monitor(void);
 int isolate_idle(void); /* tracer and relay while they have nothing to do: read and exit */
 
 #endif
