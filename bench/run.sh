@@ -1,0 +1,294 @@
+#!/usr/bin/env bash
+# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks micro terminal macro (default: all).
+#
+# Figures only, never a verdict: a shared machine is no judge. What is compared is measured in turn within one run, and the medians of
+# several rounds are given; targets stand beside. BENCH_ARGS holds arguments, too; BENCH_MODES the floors (see tests/lib/modes.sh).
+# The measuring is done by the programs beside this file; here they are put together.
+set -u
+here=$(cd "$(dirname "$0")/.." && pwd)
+cd "$here" || exit 1
+build=${BUILD:-build}
+# shellcheck disable=SC2086 # words
+set -- "$@" ${BENCH_ARGS-}
+format=text calls=100000 sections=
+for arg; do
+  case $arg in
+    --json) format=json ;;
+    --long) calls=1000000 ;;
+    start | memory | leaks | micro | terminal | macro) sections="$sections $arg" ;;
+    *)
+      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|micro|terminal|macro]..." >&2
+      exit 2
+      ;;
+  esac
+done
+sections=${sections:-start memory leaks micro terminal macro}
+
+# The machine's own tools, for all floors and for both sides: what a person's PATH holds may not be readable by everybody.
+export PATH=/usr/local/bin:/usr/bin:/bin
+export LC_ALL=C
+unset GITHUB_STEP_SUMMARY XDG_STATE_HOME
+
+T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-bench.XXXXXX") || exit 1
+chmod 755 "$T"
+trap 'chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
+mkdir -p "$T/bin" "$T/tests/degrade"
+cp "$build/gabion" "$build"/bench/{ab,spaces,watch,terminal} "$T/bin/" || exit 1
+GABION=$T/bin/gabion TESTS=$T/tests
+export T GABION TESTS
+# shellcheck source=tests/lib/modes.sh
+. tests/lib/modes.sh
+modes=${BENCH_MODES:-$(modes_available)}
+case $modes in
+  *bare*) # only root can take user namespaces away
+    { make --no-print-directory BUILD="$build" "$build/tests/degrade/no_userns" >/dev/null &&
+      cp "$build/tests/degrade/no_userns" "$T/tests/degrade/"; } || modes=${modes//bare/}
+    ;;
+esac
+# What costs a while is measured on the floor of everyday use.
+usual=$(echo "$modes" | tr ' ' '\n' | grep -x -m 1 user || echo "${modes%% *}")
+rows=$T/rows
+: >"$rows"
+
+# row GROUP WHAT FLOOR CPUS UNIT BESIDE ITS GABION ALL TARGET; "-" for what there is not.
+row() {
+  local IFS=$'\t'
+  echo "$*" >>"$rows"
+}
+told=
+tell() {
+  [ "$told" = "$*" ] || echo "bench: $*" >&2
+  told=$*
+}
+calc() { awk "BEGIN { printf \"%.$1f\", $2 }" </dev/null; }
+# value FILE NAME [FIELD]: of the lines "NAME value ...".
+value() { awk -F '\t' -v n="$2" -v f="${3:-2}" '$1 == n { print $f; found = 1 } END { if (!found) print "-" }' "$1"; }
+scaled() { # scaled VALUE DIVISOR DIGITS
+  if [ "$1" = - ]; then echo -; else calc "$3" "$1 / $2"; fi
+}
+places() { [ "$(nproc)" -gt 1 ] && echo "one all" || echo one; }
+pin() { # pin one|all COMMAND...
+  local place=$1
+  shift
+  if [ "$place" != one ]; then
+    "$@"
+    return
+  fi
+  (
+    taskset -cp "$first_cpu" "$BASHPID" >/dev/null
+    "$@"
+  )
+}
+first_cpu=$(taskset -cp $$ | sed 's/.*: *//; s/[,-].*//')
+
+# A workspace with the programs that run inside.
+new_workspace() {
+  W=$(mode_workspace "$1")
+  cp "$build"/bench/{micro,calls,terminal} "$W/"
+}
+
+bench_start() {
+  local mode place out bwrap f
+  for mode in $modes; do
+    new_workspace "$mode"
+    cd "$W" || return
+    for place in $(places); do
+      tell "start, $mode floor"
+      out=$T/out
+      set -- plain /bin/true // gabion "$GABION" run --quiet -- /bin/true
+      if [ "$mode" != bare ]; then
+        set -- "$@" // spaces "$T/bin/spaces" /bin/true
+        bwrap=$(command -v bwrap)
+        [ -z "$bwrap" ] || set -- "$@" // bwrap "$bwrap" --unshare-all --ro-bind / / --tmpfs /tmp --dev /dev --proc /proc \
+          --bind "$W" "$W" --chdir "$W" --die-with-parent -- /bin/true
+      fi
+      pin "$place" in_mode "$mode" "$T/bin/ab" -n 41 "$@" >"$out"
+      f=$(scaled "$(value "$out" gabion)" 1e6 2)
+      row start "/bin/true" "$mode" "$place" ms "plain exec" "$(scaled "$(value "$out" plain)" 1e6 2)" "$f" - -
+      [ "$mode" != bare ] || continue
+      row start "/bin/true" "$mode" "$place" ms "namespaces + exec" "$(scaled "$(value "$out" spaces)" 1e6 2)" "$f" - "at most 15 more"
+      row start "/bin/true" "$mode" "$place" ms bubblewrap "$(scaled "$(value "$out" bwrap)" 1e6 2)" "$f" - "less than 2 x"
+    done
+    cd "$here" || return
+  done
+}
+
+# The watcher stays outside: it reads what an ordinary user may not.
+bench_memory() {
+  local mode out=$T/out
+  for mode in $modes; do
+    tell "memory and idle, $mode floor"
+    new_workspace "$mode"
+    cd "$W" || return
+    in_mode_outside "$mode" "$T/bin/watch" -i 5 >"$out" "$GABION" run --quiet -- ./calls idle 0 "$W"
+    cd "$here" || return
+    row memory "resident, all processes" "$mode" - KiB - - "$(value "$out" rss-kb)" - "under 10240"
+    row memory "proportional set" "$mode" - KiB - - "$(value "$out" pss-kb)" - -
+    row memory "processes" "$mode" - - - - "$(value "$out" processes)" - -
+    row idle "processor time in 5 s" "$mode" - ticks - - "$(difference "$out" ticks)" - 0
+    row idle "the same, scheduler's clock" "$mode" - us - - "$(difference "$out" run-us)" - -
+    row idle "context switches in 5 s" "$mode" - - - - "$(difference "$out" switches)" - -
+  done
+}
+difference() {
+  awk -F '\t' -v n="$2" '$1 == n && $2 != "-" { print $3 - $2; found = 1 } END { if (!found) print "-" }' "$1"
+}
+# in_mode_outside MODE PROGRAM ARGUMENT... GABION...: PROGRAM stays as we are, what begins with gabion runs in MODE.
+in_mode_outside() {
+  local mode=$1 words=()
+  shift
+  while [ "$1" != "$GABION" ]; do
+    words+=("$1")
+    shift
+  done
+  printf '#!/bin/bash\n. %q\nin_mode %q "$@"\n' "$here/tests/lib/modes.sh" "$mode" >"$T/in"
+  "${words[@]}" bash "$T/in" "$@"
+}
+
+bench_leaks() {
+  local mode out=$T/out mediate name
+  for mode in $(echo "$modes" | tr ' ' '\n' | grep -vx root || echo root); do
+    for mediate in auto all; do
+      [ "$mode" != bare ] || [ "$mediate" != all ] || continue
+      tell "leaks over $calls calls, $mode floor, --mediate $mediate"
+      new_workspace "$mode"
+      cd "$W" || return
+      in_mode_outside "$mode" "$T/bin/watch" >"$out" "$GABION" run --quiet --mediate "$mediate" --protect "$W/denied" -- \
+        ./calls mixed "$calls" "$W"
+      cd "$here" || return
+      name="after $calls calls"
+      [ "$mediate" = auto ] || name="$name, all mediated"
+      row leaks "descriptors $name" "$mode" - - before "$(value "$out" fds)" "$(value "$out" fds 3)" - "no growth"
+      row leaks "resident $name" "$mode" - KiB before "$(value "$out" rss-kb)" "$(value "$out" rss-kb 3)" - "no growth"
+    done
+  done
+}
+
+# medians FILE...: "NAME median" of the lines "NAME value" of several files.
+medians() {
+  cat "$@" | sort -t "$(printf '\t')" -k1,1 -k2,2n | awk -F '\t' '
+    $1 != name { if (n) print name "\t" v[int((n + 1) / 2)]; name = $1; n = 0 }
+    { v[++n] = $2 }
+    END { if (n) print name "\t" v[int((n + 1) / 2)] }'
+}
+
+micro_rows='getppid|getppid, never notified|at most 1.10 x
+stat|stat|-
+open-read|open and close, reading|-
+open-write|open and close, writing|-
+open-refused|open, refused (ENOENT outside)|-
+rename|rename|-
+connect-unix|socket, connect, accept, close|-
+spawn-true|spawn /bin/true and wait|-
+pipe-64k|64 KiB through a pipe|-'
+
+bench_micro() {
+  local mode place round name what target only
+  for mode in $(echo "$modes" | tr ' ' '\n' | grep -vx root || echo root); do
+    new_workspace "$mode"
+    cd "$W" || return
+    for place in $(places); do
+      tell "single calls, $mode floor"
+      rm -f "$T"/micro.*
+      for round in {1..5} {11..25}; do
+        only= # some nanoseconds are looked for in a call of a hundred: more rounds of that one
+        [ "$round" -le 5 ] || only=getppid
+        # shellcheck disable=SC2086 # a word or none
+        {
+          pin "$place" in_mode "$mode" ./micro "$W" $only >"$T/micro.native.$round"
+          pin "$place" gabion_run "$mode" --protect "$W/denied" -- ./micro "$W" $only >"$T/micro.auto.$round"
+          [ "$mode" = bare ] ||
+            pin "$place" gabion_run "$mode" --mediate all --protect "$W/denied" -- ./micro "$W" $only >"$T/micro.all.$round"
+        }
+      done
+      for name in native auto all; do
+        medians "$T/micro.$name".[1-9]* >"$T/micro.$name" 2>/dev/null
+      done
+      while IFS='|' read -r name what target; do
+        row micro "$what" "$mode" "$place" us native "$(scaled "$(value "$T/micro.native" "$name")" 1e3 3)" \
+          "$(scaled "$(value "$T/micro.auto" "$name")" 1e3 3)" "$(scaled "$(value "$T/micro.all" "$name")" 1e3 3)" "$target"
+      done <<<"$micro_rows"
+    done
+    cd "$here" || return
+  done
+}
+
+bench_terminal() {
+  local place out=$T/out
+  new_workspace "$usual"
+  cd "$W" || return
+  for place in $(places); do
+    tell "terminal, $usual floor"
+    pin "$place" in_mode "$usual" "$T/bin/terminal" native ./terminal -g // gabion "$GABION" run --quiet -- ./terminal -g >"$out"
+    row terminal "a key's way there and back" "$usual" "$place" us "native pty" "$(scaled "$(value "$out" native)" 1e3 1)" \
+      "$(scaled "$(value "$out" gabion)" 1e3 1)" - -
+    row terminal "1 MiB of output" "$usual" "$place" ms "native pty" "$(scaled "$(value "$out" native 3)" 1e6 2)" \
+      "$(scaled "$(value "$out" gabion 3)" 1e6 2)" - -
+  done
+  cd "$here" || return
+}
+
+# 5,000 files of some kilobytes in 100 directories, committed; a tar of them; this program's own policy/ to compile.
+make_project() {
+  awk 'BEGIN {
+    for (d = 0; d < 100; d++) {
+      system("mkdir -p tree/d" d)
+      for (f = 0; f < 50; f++) {
+        name = "tree/d" d "/f" f ".txt"
+        for (l = 0; l < 40; l++) print "line " l " of file " f " in directory " d ": " (l * f + d) % 97 > name
+        close(name)
+      }
+    }
+  }' </dev/null &&
+    git -C tree init -q && git -C tree add . &&
+    git -C tree -c user.name=bench -c user.email=bench@localhost commit -q -m "Add the files" && tar -cf tree.tar --exclude .git tree
+}
+
+# workload NAME COMMAND: times `sh -c COMMAND` in the current directory; out/ is removed before each.
+workload() {
+  local name=$1 command=$2 place
+  for place in $(places); do
+    tell "$name"
+    pin "$place" in_mode "$usual" "$T/bin/ab" -n 3 -p 'rm -rf out; mkdir out' native sh -c "$command" \
+      // auto "$GABION" run --quiet -- sh -c "$command" // all "$GABION" run --quiet --mediate all -- sh -c "$command" >"$T/out"
+    row macro "$name" "$usual" "$place" ms native "$(scaled "$(value "$T/out" native)" 1e6 0)" \
+      "$(scaled "$(value "$T/out" auto)" 1e6 0)" "$(scaled "$(value "$T/out" all)" 1e6 0)" -
+  done
+}
+
+bench_macro() {
+  local program
+  new_workspace "$usual"
+  cp -r policy include "$W/"
+  [ "$(id -u)" -ne 0 ] || chown -R --reference="$W" "$W"
+  cd "$W" || return
+  tell "project for the workloads"
+  export -f make_project
+  in_mode "$usual" bash -c make_project || return
+  for program in git rg find tar python3 gcc; do
+    command -v "$program" >/dev/null || {
+      echo "bench: no $program here: its row is left out" >&2
+      continue
+    }
+    # shellcheck disable=SC2016 # expanded by the shell that is timed
+    case $program in
+      git) workload "git status, 5,000 files, 5 times" 'for i in 1 2 3 4 5; do git -C tree status --short; done' ;;
+      rg) workload "ripgrep, 5,000 files, 2 times" 'for i in 1 2; do rg -c "directory 4[0-9]: 7" tree; done' ;;
+      find) workload "find, 5,000 files, 10 times" 'for i in 1 2 3 4 5 6 7 8 9 10; do find tree -name "*.txt" -size +1k; done' ;;
+      tar) workload "tar extract, 5,000 files" 'tar -xf tree.tar -C out' ;;
+      python3) workload "python imports" 'python3 -S -c "import asyncio, sqlite3, email.message, http.client, unittest, xml.dom.minidom"' ;;
+      gcc)
+        workload "gcc -O0, policy/*.c" 'for f in policy/*.c; do gcc -std=gnu17 -D_GNU_SOURCE -Iinclude -I. -c "$f" -o "out/${f##*/}.o"; done'
+        ;;
+    esac
+  done
+  cd "$here" || return
+}
+
+# shellcheck disable=SC2086 # words
+for section in $sections; do
+  bench_"$section"
+done
+
+environment="Linux $(uname -r), $(nproc) CPUs ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(stat -f -c %T "$T") below TMPDIR, $("$GABION" --version)"
+awk -f bench/table.awk -v format="$format" -v environment="$environment" "$rows"
