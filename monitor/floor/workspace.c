@@ -49,6 +49,17 @@ static char *canonical(const char *base, const char *path)
 	return realpath(joined, NULL);
 }
 
+/* Whether GITDIR is COMMON/worktrees/NAME: only who may write to the common directory can have made it. */
+static bool registered(const char *gitdir, const char *common)
+{
+	static const char worktrees[] = "/worktrees/";
+	size_t n = strlen(common);
+
+	if (strncmp(gitdir, common, n) != 0 || strncmp(gitdir + n, worktrees, sizeof(worktrees) - 1) != 0)
+		return false;
+	return strchr(gitdir + n + sizeof(worktrees) - 1, '/') == NULL;
+}
+
 /* The common directory of the worktree TOP, or NULL where it is none or does not agree. */
 static char *worktree_common(const char *top)
 {
