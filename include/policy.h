@@ -86,7 +86,8 @@ struct verdict policy_path_move(const struct policy *p, const char *path, size_t
 
 /*
  * Decides a rename as a whole: policy_path_move() of both names, and no directory may cross the edge of a place
- * within which a ** rule counts (hide /ws/X/.env with X = **, mv /ws/a /tmp/a). Asked with both where IS_DIR is true of either.
+ * within which a ** rule counts (hide /ws/X/.env with X = **, mv /ws/a /tmp/a), nor (EXDEV, so that mv(1) copies) of one
+ * from which an except rule lifts it (mv node_modules/x x). Asked with both where IS_DIR is true of either.
  */
 struct verdict policy_path_rename(const struct policy *p, const char *from, size_t from_len, const char *to,
 				  size_t to_len, bool is_dir);

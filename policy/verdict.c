@@ -354,10 +354,31 @@ struct verdict policy_path_move(const struct policy *p, const char *path, size_t
 	return v;
 }
 
+/* Whether an except rule lifts floating restrictions from one of the two paths only; the first such one. */
+static int32_t lifted_from_one(const struct policy *p, const char *from, size_t from_len, const char *to,
+			       size_t to_len)
+{
+	struct walk a, b;
+	int32_t low, high;
+
+	walk_once(p, from, from_len, RULE_UNSET, &a);
+	walk_once(p, to, to_len, RULE_UNSET, &b);
+	low = a.except < b.except ? a.except : b.except;
+	high = a.except < b.except ? b.except : a.except;
+	for (size_t i = 0; i < p->glob_count; i++) {
+		const struct glob_rule *g = &p->globs[i];
+
+		if ((int32_t)g->rule > low && (int32_t)g->rule < high && holds_by_name(p, g->rule))
+			return (int32_t)g->rule;
+	}
+	return RULE_UNSET;
+}
+
 struct verdict policy_path_rename(const struct policy *p, const char *from, size_t from_len, const char *to,
 				  size_t to_len, bool is_dir)
 {
 	struct verdict v = policy_path_move(p, from, from_len, is_dir);
+	int32_t lifted;
 
 	if (v.kind != VERDICT_ALLOW)
 		return v;
@@ -375,5 +396,7 @@ struct verdict policy_path_rename(const struct policy *p, const char *from, size
 		if (from_below != to_below)
 			return deny(p, EACCES, (int32_t)g->rule);
 	}
-	return v;
+	/* What was made where nothing is protected would arrive whole where it is. mv(1) then copies. */
+	lifted = lifted_from_one(p, from, from_len, to, to_len);
+	return lifted == RULE_UNSET ? v : deny(p, EXDEV, lifted);
 }

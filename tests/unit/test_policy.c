@@ -318,6 +318,7 @@ static void test_move(void **state)
 					     "protect /w/l/m",
 					     "except /w/l",
 					     "hide /w/z/**/secret",
+					     "except /**/node_modules",
 					     NULL };
 	static const struct {
 		const char *path;
@@ -345,6 +346,12 @@ static void test_move(void **state)
 		{ "/w/in", "/w/z/in", true, false },
 		{ "/w/z/f", "/w/f", false, true },
 		{ "/w/x", "/other", true, false },
+		{ "/w/node_modules/x", "/w/x", true, false },
+		{ "/w/x", "/w/node_modules/x", true, false },
+		{ "/w/node_modules", "/w/old", true, false },
+		{ "/w/x/node_modules", "/w/y/node_modules", true, true },
+		{ "/w/node_modules/x", "/w/node_modules/y", true, true },
+		{ "/w/node_modules/x", "/w/x", false, true },
 	};
 	struct policy *p = make(rules);
 
