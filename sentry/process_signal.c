@@ -74,6 +74,9 @@ static struct reply send_one(struct call *c, pid_t tgid, pid_t id, bool thread, 
 		return not_found(c, r);
 	if (tgid != 0 && process.tgid != m.tgid)
 		return reply_deny(ESRCH);
+	/* As the kernel: the first process of a pid namespace takes no signal from inside it that it has no handler for. */
+	if (m.tgid == c->s->init)
+		return reply_value(0);
 	if (call_alive(c) != 0)
 		return reply_deny(EINTR);
 	if (!thread && m.tid != m.tgid) {
@@ -97,7 +100,8 @@ static int broadcast_to(void *arg, const struct member *m, pid_t group)
 {
 	struct broadcast *b = arg;
 
-	if (b->group != 0 ? group != b->group : m->tgid == b->init || m->tgid == b->self)
+	/* The first process may be of the monitor's group. */
+	if (m->tgid == b->init || (b->group != 0 ? group != b->group : m->tgid == b->self))
 		return 0;
 	if (signal_process(m, b->sig, NULL) == 0)
 		b->reached++;

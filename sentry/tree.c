@@ -68,7 +68,8 @@ static int hold(const struct sentry *s, pid_t tid, pid_t id, struct member *ret_
 	/* Held first, then asked: what status says is of what is held, as long as that lives. */
 	if (caller_status(s->proc_fd, tid, &st) < 0 || st.guest_tid != id || !member_lives(&m))
 		return ESRCH;
-	if (!tree_has(s, st.tgid))
+	/* The first process is gabion's. Where the guest counts as we do nothing but us keeps it from the guest. */
+	if (!tree_has(s, st.tgid) || (st.tgid == s->init && tid == id))
 		return EPERM;
 	ret_m->pidfd = fd_steal(&m.pidfd);
 	ret_m->tid = tid;
