@@ -1,10 +1,11 @@
 /*
- * init: first process of the guest's pid namespace (without one: a subreaper). It starts the command, reaps, tells the monitor
- * what becomes of the command, and ends with it, which ends everything else in the namespace.
+ * init: first process of the guest's pid namespace (without one: a subreaper). It starts the command, reaps,
+ * tells the monitor what becomes of the command, and ends with it, which ends everything else in the
+ * namespace.
  *
- * The command's process installs the guest's filter itself and writes the listener's number to the sentry, which takes it with
- * pidfd_getfd: a message with a descriptor would be a notified call nobody could answer yet. It executes the command only after the
- * sentry said that it listens.
+ * The command's process installs the guest's filter itself and writes the listener's number to the sentry,
+ * which takes it with pidfd_getfd: a message with a descriptor would be a notified call nobody could answer
+ * yet. It executes the command only after the sentry said that it listens.
  *
  * Should: be beyond the guest's reach (not dumpable, own seccomp list), forward signals the monitor sends.
  * Mustn't: let a descriptor but 0, 1 and 2 reach the command; read anything a guest wrote.
@@ -34,7 +35,7 @@
 
 static void tell(int channel, enum init_msg_kind kind, int value)
 {
-	struct init_msg m = { .kind = kind, .value = value };
+	struct init_msg m = {.kind = kind, .value = value};
 	(void)!write(channel, &m, sizeof(m));
 }
 
@@ -47,7 +48,8 @@ static _Noreturn void fail(const struct init_config *cfg, int err)
 
 int launch_become_guest(const struct floor_ids *ids, uint64_t keep_caps)
 {
-	int r = limits_drop_caps(keep_caps | 1U << 6 | 1U << 7 | 1U << 8); /* SETGID, SETUID, SETPCAP until the ids are set */
+	int r = limits_drop_caps(keep_caps | 1U << 6 | 1U << 7 |
+				 1U << 8); /* SETGID, SETUID, SETPCAP until the ids are set */
 	if (r < 0)
 		return r;
 	bool root = geteuid() == 0 || ids->mode == FLOOR_ROOT;
@@ -94,13 +96,15 @@ static int execute(char **argv, char **env)
 	while (true) {
 		size_t n = strcspn(path, ":");
 		char file[4096];
-		int len = n == 0 ? snprintf(file, sizeof(file), "./%s", argv[0]) :
-				   snprintf(file, sizeof(file), "%.*s/%s", (int)n, path, argv[0]);
+		int len = n == 0 ? snprintf(file, sizeof(file), "./%s", argv[0])
+				 : snprintf(file, sizeof(file), "%.*s/%s", (int)n, path, argv[0]);
 		if (len > 0 && (size_t)len < sizeof(file)) {
 			execve(file, argv, env);
 			int err = errno;
-			/* A directory of PATH that may not be searched (another user's, one that no rule shows) is not news. */
-			if (err != ENOENT && err != ENOTDIR && (err != EACCES || faccessat(AT_FDCWD, file, F_OK, 0) == 0))
+			/* A directory of PATH that may not be searched (another user's, one that no rule
+			 * shows) is not news. */
+			if (err != ENOENT && err != ENOTDIR &&
+			    (err != EACCES || faccessat(AT_FDCWD, file, F_OK, 0) == 0))
 				seen = err;
 			if (err != ENOENT && err != ENOTDIR && err != EACCES)
 				break;
@@ -123,7 +127,8 @@ static _Noreturn void command(const struct init_config *cfg, int exec_report)
 		r = -errno;
 	if (r == 0)
 		r = limits_rlimits(l->o, l->cgroup != NULL);
-	/* init is out of the guest's reach; the command is an ordinary process again, or nobody could debug it. */
+	/* init is out of the guest's reach; the command is an ordinary process again, or nobody could debug
+	 * it. */
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
 		r = -errno;
 	launch_signals_restore();
@@ -133,7 +138,8 @@ static _Noreturn void command(const struct init_config *cfg, int exec_report)
 		fail(cfg, r);
 
 	long fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-			  SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW | (1UL << 5), &cfg->filter);
+			  SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW | (1UL << 5),
+			  &cfg->filter);
 	if (fd < 0 && errno == EINVAL) /* before 5.19: no SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
 			     SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_SPEC_ALLOW, &cfg->filter);
@@ -179,11 +185,12 @@ static bool reap(pid_t main_pid, int channel, int *ret_status)
 	}
 }
 
-static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int exec_report, int sigfd, int proc)
+static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int exec_report, int sigfd,
+			    int proc)
 {
-	struct pollfd p[3] = { { .fd = sigfd, .events = POLLIN },
-			       { .fd = cfg->channel, .events = POLLIN },
-			       { .fd = exec_report, .events = POLLIN } };
+	struct pollfd p[3] = {{.fd = sigfd, .events = POLLIN},
+			      {.fd = cfg->channel, .events = POLLIN},
+			      {.fd = exec_report, .events = POLLIN}};
 	bool gone = false, failed = false;
 	int status = 0;
 
@@ -211,7 +218,8 @@ static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int e
 			forward(main_pid, &m);
 		}
 	}
-	/* Nothing of the guest may outlive its command; the terminal and the pipes are quiet once this is told. */
+	/* Nothing of the guest may outlive its command; the terminal and the pipes are quiet once this is
+	 * told. */
 	if (!cfg->nested)
 		(void)tree_kill(proc, getpid(), 1000);
 	else
@@ -231,7 +239,8 @@ _Noreturn void init_main(struct init_config *cfg)
 	sigset_t chld;
 	int r = 0;
 
-	/* Without a pid namespace init must live long enough to kill the tree when its parent, the sentry, dies. */
+	/* Without a pid namespace init must live long enough to kill the tree when its parent, the sentry,
+	 * dies. */
 	int death = cfg->nested ? SIGKILL : SIGTERM;
 	if (cfg->nested)
 		r = proc_mount_guest();

@@ -16,13 +16,14 @@
 
 bool notice_check_stdio(void)
 {
-	static const char *const names[] = { "standard input", "standard output", "standard error" };
+	static const char *const names[] = {"standard input", "standard output", "standard error"};
 
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 		int flags = fcntl(fd, F_GETFL);
 		if (flags < 0) {
-			/* The lowest free number is FD itself. Closed again by the command's exec: for it all is as outside. */
+			/* The lowest free number is FD itself. Closed again by the command's exec: for it all
+			 * is as outside. */
 			if (open("/dev/null", O_RDWR | O_CLOEXEC) != fd)
 				return false;
 			continue;
@@ -35,11 +36,13 @@ bool notice_check_stdio(void)
 		else if (S_ISDIR(st.st_mode))
 			what = "is a directory";
 		else if (S_ISBLK(st.st_mode) ||
-			 (S_ISCHR(st.st_mode) && !isatty(fd) && st.st_rdev != makedev(1, 3) && st.st_rdev != makedev(1, 5) && st.st_rdev != makedev(1, 7) && st.st_rdev != makedev(1, 9) && st.st_rdev != makedev(1, 8)))
+			 (S_ISCHR(st.st_mode) && !isatty(fd) && st.st_rdev != makedev(1, 3) &&
+			  st.st_rdev != makedev(1, 5) && st.st_rdev != makedev(1, 7) &&
+			  st.st_rdev != makedev(1, 9) && st.st_rdev != makedev(1, 8)))
 			what = "is a device";
 		if (what != NULL) {
-			cli_error("redirect it to a file, a pipe or /dev/null", "%s %s, which would be a way out of the sandbox", names[fd],
-				  what);
+			cli_error("redirect it to a file, a pipe or /dev/null",
+				  "%s %s, which would be a way out of the sandbox", names[fd], what);
 			return false;
 		}
 	}
@@ -48,9 +51,13 @@ bool notice_check_stdio(void)
 
 bool notice_may_degrade(int err, const char *stage)
 {
-	static const char *const hosts[] = { "namespaces", "id maps",	   "a procfs of its own", "cloning mounts",   "private mounts",
-					     "mounting the root", "loopback", "pid namespace",	   "ids of the user namespace", "private directories" };
-	if (err != EPERM && err != EACCES && err != ENOSPC && err != EINVAL && err != ENOSYS && err != EUSERS && err != EOPNOTSUPP)
+	static const char *const hosts[] = {
+		"namespaces",	      "id maps",	"a procfs of its own",
+		"cloning mounts",     "private mounts", "mounting the root",
+		"loopback",	      "pid namespace",	"ids of the user namespace",
+		"private directories"};
+	if (err != EPERM && err != EACCES && err != ENOSPC && err != EINVAL && err != ENOSYS &&
+	    err != EUSERS && err != EOPNOTSUPP)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(hosts); i++)
 		if (strcmp(stage, hosts[i]) == 0)
@@ -60,7 +67,9 @@ bool notice_may_degrade(int err, const char *stage)
 
 void notice_degraded(const struct launch_failure *f)
 {
-	fprintf(stderr, "gabion: no namespaces here (%s: %s): Landlock and seccomp only; `gabion doctor` tells what that costs\n",
+	fprintf(stderr,
+		"gabion: no namespaces here (%s: %s): Landlock and seccomp only; `gabion doctor` tells what "
+		"that costs\n",
 		f->stage, strerror(f->err));
 }
 
@@ -73,7 +82,8 @@ void notice_failed(const struct launch_failure *f)
 	else if (strcmp(f->stage, "taking the listener") == 0 && (f->err == EPERM || f->err == EACCES))
 		hint = doctor_cure(DOCTOR_YAMA_2);
 	else if (strcmp(f->stage, "Landlock") == 0)
-		hint = "this kernel has neither user namespaces for you nor Landlock: enable one (`gabion doctor` tells how)";
+		hint = "this kernel has neither user namespaces for you nor Landlock: enable one (`gabion "
+		       "doctor` tells how)";
 	cli_error(hint, "cannot start: %s: %s", f->stage, strerror(f->err));
 }
 
@@ -88,21 +98,27 @@ static void list_line(const char *intro, const struct string_list *l)
 void notice_start(const struct prepared *p, const struct run_options *o)
 {
 	if (p->agent != NULL) {
-		fprintf(stderr, "gabion: agent %s: its key, state directory and settings are added (--agent none: not)%s%s\n", p->agent,
-			p->agent_note == NULL ? "" : "; ", p->agent_note == NULL ? "" : p->agent_note);
+		fprintf(stderr,
+			"gabion: agent %s: its key, state directory and settings are added (--agent none: "
+			"not)%s%s\n",
+			p->agent, p->agent_note == NULL ? "" : "; ",
+			p->agent_note == NULL ? "" : p->agent_note);
 	}
 	if (p->dropped.n > 0)
 		list_line("not passed on, they look like secrets (--env NAME passes one):", &p->dropped);
 	if (p->ids.host_uid == 0 && !o->user_set)
-		fprintf(stderr, "gabion: the guest is the host's root, without capabilities: its ids cannot be mapped here and root owns the workspace (--user picks another)\n");
+		fprintf(stderr, "gabion: the guest is the host's root, without capabilities: its ids cannot "
+				"be mapped here and root owns the workspace (--user picks another)\n");
 }
 
 const char *notice_exec_hint(const char *command, int err, const struct places *p)
 {
 	if (err == ENOENT && strchr(command, '/') == NULL)
-		return "it is not in the guest's PATH; tools below your home are shown when PATH names their directory (--exec DIR shows more)";
+		return "it is not in the guest's PATH; tools below your home are shown when PATH names their "
+		       "directory (--exec DIR shows more)";
 	if (err == ENOENT)
-		return "it is not in the guest's view, or its interpreter is not (--read and --exec show more of the host)";
+		return "it is not in the guest's view, or its interpreter is not (--read and --exec show "
+		       "more of the host)";
 	struct stat st;
 	if (err == EACCES && strchr(command, '/') != NULL && stat(command, &st) == 0) {
 		if (S_ISDIR(st.st_mode))
@@ -120,7 +136,9 @@ const char *notice_exec_hint(const char *command, int err, const struct places *
 static void step_summary(const struct audit *a, const char *run_id)
 {
 	const char *path = getenv("GITHUB_STEP_SUMMARY");
-	int fd = path == NULL || path[0] == '\0' ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
+	int fd = path == NULL || path[0] == '\0'
+			 ? -1
+			 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "a");
 
 	if (f == NULL)
