@@ -376,6 +376,18 @@ static int failure(struct launch_failure *f, int err, const char *stage)
 	return -f->err;
 }
 
+/* Taken now: once the sentry's process is not dumpable, procfs gives them to nobody. */
+static int keep_namespaces(struct launched *d)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)d->sentry);
+	d->userns = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)d->sentry);
+	d->mntns = open(path, O_RDONLY | O_CLOEXEC);
+	return d->userns < 0 || d->mntns < 0 ? err_now() : 0;
+}
+
 int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure)
 {
 	struct launched d = LAUNCHED_NULL;
@@ -416,6 +428,8 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 	d.init = e.init[0];
 	if (r == 0 && l->ids->mode != FLOOR_BARE && (r = ids_write_maps(l->ids, d.sentry)) < 0)
 		r = failure(ret_failure, r, "id maps");
+	if (r == 0 && l->ids->mode != FLOOR_BARE && (r = keep_namespaces(&d)) < 0)
+		r = failure(ret_failure, r, "namespaces");
 	if (r == 0 && l->cgroup != NULL && (r = cgroup_enter(l->cgroup, d.sentry)) < 0)
 		r = failure(ret_failure, r, "cgroup");
 	if (r == 0 && (d.sentry_pidfd = (int)syscall(SYS_pidfd_open, d.sentry, 0)) < 0)
@@ -441,6 +455,8 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 		fd_close(d.control);
 		fd_close(d.init);
 		fd_close(d.sentry_pidfd);
+		fd_close(d.userns);
+		fd_close(d.mntns);
 		return r;
 	}
 	*ret = d;

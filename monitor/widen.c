@@ -60,7 +60,7 @@ static int mount_in(const struct widen *w, const char *path, bool write, bool di
 		if (tree < 0)
 			return tree;
 	}
-	if (setns(w->launched->sentry_pidfd, CLONE_NEWUSER) < 0)
+	if (setns(w->launched->userns, CLONE_NEWUSER) < 0)
 		return err_now();
 	if (tree < 0) {
 		if (unshare(CLONE_NEWNS) < 0)
@@ -69,12 +69,13 @@ static int mount_in(const struct widen *w, const char *path, bool write, bool di
 		if (tree < 0)
 			return tree;
 	}
-	if (setns(w->launched->sentry_pidfd, CLONE_NEWNS) < 0)
+	if (setns(w->launched->mntns, CLONE_NEWNS) < 0)
 		return err_now();
 	/* The new root is the view's: setns moved us there. */
 	AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return err_now();
+	view_act_as(ids);
 	AUTO_FD int at = view_mount_point(root, path, dir);
 	if (at < 0)
 		return at;

@@ -117,6 +117,8 @@ void sources_close(struct sources *s);
  * that failed. */
 int view_build(const struct places *p, const struct floor_ids *ids, const struct policy *policy,
 	       struct sources *s, const char **ret_stage);
+/* Whose ids make what lies in the guest's private directories; view_build() says it for itself. */
+void view_act_as(const struct floor_ids *ids);
 /* A mount helper other stages share: mkdir -p / create the mount point PATH below directory ROOT, return it
  * as O_PATH. */
 int view_mount_point(int root, const char *path, bool dir);
@@ -142,6 +144,11 @@ int landlock_abi(void);
 int landlock_bare(const struct policy *policy, uint32_t *ret_facts);
 /* With a view: device nodes, signals and abstract sockets only; paths are the view's. */
 int landlock_view(uint32_t *ret_facts);
+/*
+ * BARE: the guest's own domain within that of sentry and init, whose signals (and, by Landlock's rule about tracing,
+ * memory) are then out of its reach also where the kernel sends them for it (F_SETOWN with F_SETSIG). Linux 6.12.
+ */
+int landlock_apart(void);
 
 /* limits.c */
 int limits_no_new_privs(void);

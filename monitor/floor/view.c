@@ -67,6 +67,11 @@ struct as_guest {
 
 static struct as_guest guest_ids;
 
+void view_act_as(const struct floor_ids *ids)
+{
+	guest_ids = (struct as_guest){ids->uid, ids->gid};
+}
+
 static int make_one(int parent, const char *name, bool dir)
 {
 	for (int attempt = 0; attempt < 2; attempt++) {
@@ -351,7 +356,7 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 	       struct sources *s, const char **ret_stage)
 {
 	int r = 0;
-	guest_ids = (struct as_guest){ids->uid, ids->gid};
+	view_act_as(ids);
 	umask(0);
 
 	*ret_stage = "private mounts";
