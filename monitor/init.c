@@ -127,6 +127,8 @@ static _Noreturn void command(const struct init_config *cfg, int exec_report)
 		r = -errno;
 	if (r == 0)
 		r = limits_rlimits(l->o, l->cgroup != NULL);
+	if (r == 0 && !cfg->nested)
+		r = landlock_apart();
 	/* init is out of the guest's reach; the command is an ordinary process again, or nobody could debug
 	 * it. */
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)

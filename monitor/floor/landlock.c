@@ -101,6 +101,15 @@ int landlock_view(uint32_t *ret_facts)
 	return r;
 }
 
+int landlock_apart(void)
+{
+	int abi = landlock_abi();
+	if (abi < 6)
+		return 0;
+	AUTO_FD int ruleset = ruleset_new((struct ruleset_attr){.scoped = SCOPE_SIGNAL}, abi);
+	return ruleset < 0 ? ruleset : restrict_self(ruleset);
+}
+
 struct carve {
 	int ruleset;
 	uint64_t handled;
