@@ -2,7 +2,6 @@
 #include "monitor/prepare.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +14,10 @@
 #include "monitor/agent_state.h"
 #include "monitor/environment.h"
 #include "monitor/rules.h"
+#include "monitor/scratch.h"
 #include "monitor/state.h"
 #include "util/err.h"
+#include "util/fd.h"
 
 enum floor_mode prepare_mode(void)
 {
@@ -42,25 +43,18 @@ static uint32_t expected_facts(enum floor_mode mode)
 }
 
 /* Without a view TMPDIR is a directory of the state directory, gone with the run. */
-static int bare_scratch(struct places *p)
+static int bare_scratch(struct prepared *p)
 {
-	AUTO_FREE char *state = NULL;
+	struct places *pl = &p->places;
 	char *dir = NULL;
-	int r = state_dir(&state);
+	int r = scratch_new(p->ids.host_uid, p->ids.host_gid, &dir, &p->scratch_lock);
 
 	if (r < 0)
 		return r;
-	if (asprintf(&dir, "%s/scratch.XXXXXX", state) < 0)
-		return -ENOMEM;
-	if (mkdtemp(dir) == NULL) {
-		r = err_now();
-		free(dir);
-		return r;
-	}
-	free(p->scratch);
-	p->scratch = dir;
-	p->scratch_source = strdup(dir);
-	return p->scratch_source == NULL ? -ENOMEM : 0;
+	free(pl->scratch);
+	pl->scratch = dir;
+	pl->scratch_source = strdup(dir);
+	return pl->scratch_source == NULL ? -ENOMEM : 0;
 }
 
 static int apply_agent(const struct run_options *o, struct prepared *p, struct string_list *pass)
@@ -158,18 +152,18 @@ static void floor_exec(struct prepared *p)
 
 int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
 {
-	struct prepared p = {.ids = FLOOR_IDS_NULL};
+	struct prepared p = PREPARED_NULL;
 	struct string_list agent_env = {NULL, 0};
 	const char *why = NULL;
 	int r = places_find(o, mode, &p.places, ret_why);
 
-	if (r == 0 && mode == FLOOR_BARE)
-		r = bare_scratch(&p.places);
 	if (r == 0) {
 		r = ids_choose(mode, o, p.places.workspaces[0], &p.ids, &why);
 		if (r < 0 && why != NULL)
 			(void)!asprintf(ret_why, "%s (%s)", why, strerror(-r));
 	}
+	if (r == 0 && mode == FLOOR_BARE)
+		r = bare_scratch(&p);
 	for (size_t i = 0; r == 0 && o->command[i] != NULL; i++)
 		r = string_list_add(&p.argv, o->command[i]);
 	if (r == 0) {
@@ -198,19 +192,11 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	(void)remove(path);
-	return 0;
-}
-
 void prepare_free(struct prepared *p)
 {
 	if (p->places.scratch_source != NULL)
-		(void)nftw(p->places.scratch_source, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+		scratch_remove(p->places.scratch_source);
+	p->scratch_lock = fd_close(p->scratch_lock);
 	places_free(&p->places);
 	ids_release(&p->ids);
 	policy_builder_free(p->rules);
@@ -220,5 +206,5 @@ void prepare_free(struct prepared *p)
 	string_list_free(&p->dropped);
 	free(p->agent);
 	free(p->agent_note);
-	*p = (struct prepared){.ids = FLOOR_IDS_NULL};
+	*p = PREPARED_NULL;
 }

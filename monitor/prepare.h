@@ -21,7 +21,10 @@ struct prepared {
 	struct string_list dropped; /* names left out of the environment because they look like secrets */
 	char *agent;		    /* name of the agent recognised, or NULL */
 	char *agent_note;
+	int scratch_lock;           /* bare: held while the scratch directory is in use */
 };
+
+#define PREPARED_NULL ((struct prepared){ .ids = FLOOR_IDS_NULL, .scratch_lock = -1 })
 
 /* The largest floor this process may try: ROOT with CAP_SYS_ADMIN, else ROOTLESS. */
 enum floor_mode prepare_mode(void);

@@ -28,6 +28,7 @@
 #include "monitor/cli.h"
 #include "monitor/control.h"
 #include "monitor/idle.h"
+#include "monitor/isolate.h"
 #include "monitor/launch.h"
 #include "monitor/notice.h"
 #include "monitor/prepare.h"
@@ -462,7 +463,7 @@ static void clean(struct run *r)
 int supervise_run(const struct run_options *o)
 {
 	struct run r = {.o = o,
-			.p = {.ids = FLOOR_IDS_NULL},
+			.p = PREPARED_NULL,
 			.l = LAUNCHED_NULL,
 			.tracer = IDLE_NULL,
 			.relay = IDLE_NULL,
@@ -479,6 +480,8 @@ int supervise_run(const struct run_options *o)
 		e = idle_start("gabion: tracer", &r.tracer);
 	if (e == 0)
 		e = idle_start("gabion: relay", &r.relay);
+	if (e == 0)
+		e = isolate_monitor();
 	if (e == 0) {
 		if (o->timeout_ms != 0)
 			arm(&r, o->timeout_ms);
