@@ -56,8 +56,8 @@ static const char *const prefixes[] = {"AWS_",
 				       "ACTIONS_RUNTIME_"};
 
 /* Look like one and are none. */
-static const char *const harmless[] = {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PAGER", "AWS_DEFAULT_OUTPUT",
-				       "AWS_EXECUTION_ENV"};
+static const char *const harmless[] = {"AWS_REGION",	     "AWS_DEFAULT_REGION", "AWS_PAGER",
+				       "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",  "AWS_CA_BUNDLE"};
 
 /* Where the host's servers listen, or how to talk to them. */
 static const char *const sockets[] = {"SSH_AUTH_SOCK",

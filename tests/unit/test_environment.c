@@ -45,6 +45,7 @@ static void test_names(void **state)
 		{"SECRETARY", KEPT},
 		{"PATCH", KEPT},
 		{"AWS_REGION", KEPT},
+		{"AWS_CA_BUNDLE", KEPT},
 		{"CI", KEPT},
 		{"npm_config_cache", KEPT},
 		{"GIT_AUTHOR_NAME", KEPT},
