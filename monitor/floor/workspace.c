@@ -1,9 +1,12 @@
 /*
  * Which directory the guest may change: the git top level of the current directory, with its common directory
  * where it is a linked worktree (gitrepository-layout(5): .git is then a file "gitdir: PATH", PATH/commondir
- * names the common directory), else the current directory. Read without running git. The gitdir must point
- * back to the worktree (PATH/gitdir), or a repository's file could name any directory of the host as
- * workspace.
+ * names the common directory), else the current directory. Read without running git.
+ *
+ * What a repository's files say of other directories is the word of whoever wrote them. So the gitdir must lie
+ * where git makes it, in the common directory's worktrees/, and point back to the worktree. Else a .git file
+ * could name a gitdir of its author's own, inside the workspace, and that one any git directory of the host as
+ * the common one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +78,7 @@ static char *worktree_common(const char *top)
 	AUTO_FREE char *own = canonical(top, ".git");
 	AUTO_FREE char *dir = canonical(gitdir, common);
 	AUTO_FREE char *head = NULL;
-	if (dot_git == NULL || own == NULL || dir == NULL || strcmp(dot_git, own) != 0 ||
+	if (dot_git == NULL || own == NULL || dir == NULL || strcmp(dot_git, own) != 0 || !registered(gitdir, dir) ||
 	    (head = first_line(dir, "HEAD")) == NULL)
 		return NULL;
 	return STEAL(dir);
