@@ -7,46 +7,65 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "policy/glob.h"
 #include "profile.h"
 #include "util/err.h"
 
-char *rules_pattern(const char *typed)
+/* HEAD, a path and no pattern, with TAIL behind it. NULL: no memory. */
+static char *below_path(const char *head, const char *tail)
 {
-	const char *home = getenv("HOME");
+	AUTO_FREE char *quoted = head == NULL ? NULL : glob_quote(head);
 	char *out = NULL;
 
-	if (typed[0] == '~' && (typed[1] == '/' || typed[1] == '\0') && home != NULL) {
-		if (asprintf(&out, "%s%s", home, typed + 1) < 0)
-			return NULL;
-	} else if (typed[0] == '/' || strncmp(typed, "**", 2) == 0) {
-		/* a pattern that floats is below / */
-		if (asprintf(&out, "%s%s", typed[0] == '/' ? "" : "/", typed) < 0)
-			return NULL;
+	return quoted == NULL || asprintf(&out, "%s%s", quoted, tail) < 0 ? NULL : out;
+}
+
+/* PATH made canonical, or its directory where it does not exist yet: rules speak of objects. */
+static char *canonical(const char *path)
+{
+	char *real = realpath(path, NULL);
+	if (real != NULL)
+		return real;
+	AUTO_FREE char *copy = strdup(path);
+	char *slash = copy == NULL ? NULL : strrchr(copy, '/');
+	if (slash != NULL && slash != copy && slash[1] != '\0') {
+		*slash = '\0';
+		AUTO_FREE char *dir = realpath(copy, NULL);
+		*slash = '/';
+		if (dir != NULL && asprintf(&real, "%s%s", strcmp(dir, "/") == 0 ? "" : dir, slash) >= 0)
+			return real;
+	}
+	return strdup(path);
+}
+
+char *rules_pattern(const char *typed)
+{
+	bool glob = strpbrk(typed, "*?[") != NULL;
+	bool in_home = typed[0] == '~' && (typed[1] == '/' || typed[1] == '\0') && getenv("HOME") != NULL;
+	AUTO_FREE char *base = NULL, *path = NULL;
+	const char *rest = typed;
+
+	if (in_home) {
+		base = strdup(getenv("HOME"));
+		rest = typed + 1;
+	} else if (typed[0] == '/') {
+		base = strdup("");
+	} else if (strncmp(typed, "**", 2) == 0) {
+		base = strdup("/"); /* a pattern that floats is below / */
 	} else {
 		AUTO_FREE char *cwd = getcwd(NULL, 0);
-		if (cwd == NULL || asprintf(&out, "%s/%s", cwd, typed) < 0)
+		if (cwd == NULL || asprintf(&base, "%s/", cwd) < 0)
 			return NULL;
 	}
-	if (strpbrk(out, "*?[") != NULL)
-		return out;
-	char *real = realpath(out, NULL);
-	if (real == NULL) {
-		/* What does not exist yet: its directory at least is made canonical, for rules speak of
-		 * objects. */
-		char *slash = strrchr(out, '/');
-		if (slash != NULL && slash != out && slash[1] != '\0') {
-			*slash = '\0';
-			AUTO_FREE char *dir = realpath(out, NULL);
-			*slash = '/';
-			if (dir != NULL &&
-			    asprintf(&real, "%s%s", strcmp(dir, "/") == 0 ? "" : dir, slash) < 0)
-				real = NULL;
-		}
-		if (real == NULL)
-			return out;
-	}
-	free(out);
-	return real;
+	if (base == NULL)
+		return NULL;
+	/* What was not typed is a path, whatever characters it has. */
+	if (glob)
+		return below_path(base, rest);
+	if (asprintf(&path, "%s%s", base, rest) < 0)
+		return NULL;
+	AUTO_FREE char *real = canonical(path);
+	return real == NULL ? NULL : below_path(real, "");
 }
 
 static int add(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin,
@@ -69,6 +88,48 @@ static int add_list(struct policy_builder *b, enum rule_kind kind, const struct 
 	return r;
 }
 
+static int add_path(struct policy_builder *b, enum rule_kind kind, const char *path, const char *origin,
+		    char **ret_why)
+{
+	AUTO_FREE char *pattern = below_path(path, "");
+	return pattern == NULL ? -ENOMEM : add(b, kind, pattern, origin, ret_why);
+}
+
+/* Whether DIR is a git directory itself, as a bare repository or a worktree's common directory is. */
+static bool is_git_dir(const char *dir)
+{
+	static const char *const parts[] = {"HEAD", "objects", "refs"};
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		AUTO_FREE char *path = NULL;
+		if (asprintf(&path, "%s/%s", dir, parts[i]) < 0) {
+			path = NULL;
+			return true;
+		}
+		if (access(path, F_OK) < 0)
+			return false;
+	}
+	return true;
+}
+
+/* Profiles know hooks below a directory named .git: a git directory of another name has its own rule. */
+static int protect_hooks(struct policy_builder *b, const struct places *p, char **ret_why)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && p->workspaces[i] != NULL; i++) {
+		AUTO_FREE char *hooks = NULL;
+		if (!is_git_dir(p->workspaces[i]))
+			continue;
+		if (asprintf(&hooks, "%s/hooks", p->workspaces[i]) < 0) {
+			hooks = NULL;
+			return -ENOMEM;
+		}
+		r = add_path(b, RULE_PROTECT, hooks, "hooks of a git directory", ret_why);
+	}
+	return r;
+}
+
 /* Without a view the real home is as it is: hidden but for what is shown of it. */
 static int hide_home(struct policy_builder *b, const struct places *p, char **ret_why)
 {
@@ -77,11 +138,11 @@ static int hide_home(struct policy_builder *b, const struct places *p, char **re
 	int r = 0;
 
 	if (real != NULL && strcmp(real, "/") != 0)
-		r = add(b, RULE_HIDE, real, "the home without a view", ret_why);
+		r = add_path(b, RULE_HIDE, real, "the home without a view", ret_why);
 	if (r == 0)
-		r = add(b, RULE_READ, p->home, "private home", ret_why);
+		r = add_path(b, RULE_READ, p->home, "private home", ret_why);
 	if (r == 0)
-		r = add(b, RULE_WRITE, p->home, "private home", ret_why);
+		r = add_path(b, RULE_WRITE, p->home, "private home", ret_why);
 	return r;
 }
 
@@ -107,10 +168,13 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		if (p->v[i].link != NULL)
 			continue;
-		r = add(b, RULE_READ, p->v[i].target, "shown by this run", ret_why);
+		r = add_path(b, RULE_READ, p->v[i].target, "shown by this run", ret_why);
 		if (r == 0 && p->v[i].exec)
-			r = add(b, RULE_EXEC, p->v[i].target, "shown by this run", ret_why);
+			r = add_path(b, RULE_EXEC, p->v[i].target, "shown by this run", ret_why);
 	}
+	/* The container's own profile protects nothing of the kind. */
+	if (r == 0 && strcmp(o->profile, "runner") != 0)
+		r = protect_hooks(b, p, ret_why);
 	if (r == 0)
 		r = add_list(b, RULE_READ, &o->read, "--read", ret_why);
 	if (r == 0)
