@@ -176,22 +176,88 @@ static bool same_or_below(const char *path, const char *top)
 	return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0');
 }
 
-/* Literal hide rules outside private places and workspaces, where something of the host lies there. */
-static int hide_all(int root, const struct places *p, const struct policy *policy)
+/* Whether TARGET lies below PATH: what covers PATH must let it be mounted there again. */
+static bool leads_to(const char *path, const char *target)
+{
+	return strcmp(path, target) != 0 && same_or_below(target, path);
+}
+
+/* Other people's homes: covered in every view. */
+static const char *const homes[] = {"/home", "/root"};
+
+/* A hide rule for one object, if it is not covered anyway. */
+static bool names_object(const struct rule *rule)
+{
+	bool other = strcmp(rule->pattern, "/") == 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(homes); i++)
+		other = other || strcmp(rule->pattern, homes[i]) == 0;
+	return rule->kind == RULE_HIDE && !rule->floating && rule->literal_len == strlen(rule->pattern) &&
+	       !other;
+}
+
+/* What of the view a hide rule's PATH has to do with. */
+struct hidden {
+	bool inside; /* PATH is in the home, a workspace or a writable place: the plan's affair */
+	bool leads;  /* one of those, or another place that is shown, lies below PATH */
+};
+
+static struct hidden look_at(const struct places *p, const char *path)
+{
+	struct hidden h = {.inside = same_or_below(path, p->home), .leads = leads_to(path, p->home)};
+
+	for (size_t w = 0; p->workspaces[w] != NULL; w++) {
+		h.inside = h.inside || same_or_below(path, p->workspaces[w]);
+		h.leads = h.leads || leads_to(path, p->workspaces[w]);
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		h.inside = h.inside || (p->v[i].write && same_or_below(path, p->v[i].target));
+		h.leads = h.leads || leads_to(path, p->v[i].target);
+	}
+	return h;
+}
+
+/*
+ * Covers what literal hide rules name outside the home and everything writable, where something of the host
+ * lies there. In two passes: before the places are mounted (LEADS) what has one of them below it, by a tmpfs
+ * that takes mount points as long as the view is built, and afterwards all else, for it may lie in a place.
+ */
+static int hide_all(int root, const struct places *p, const struct policy *policy, bool leads)
+{
+	uint64_t attrs = ATTR_BASE | MOUNT_ATTR_NOEXEC | (leads ? 0 : MOUNT_ATTR_RDONLY);
+
+	for (size_t i = 0; i < policy_rule_count(policy); i++) {
+		const struct rule *rule = policy_rule(policy, i);
+		if (!names_object(rule))
+			continue;
+		struct hidden h = look_at(p, rule->pattern);
+		if (h.inside || h.leads != leads)
+			continue;
+		int r = cover(root, rule->pattern, leads ? SMALL_TMPFS : 4096, leads ? 0711 : 0, attrs);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The end of the first pass: nothing is to be written where it covered. */
+static int hide_close(int root, const struct places *p, const struct policy *policy)
 {
 	for (size_t i = 0; i < policy_rule_count(policy); i++) {
 		const struct rule *rule = policy_rule(policy, i);
-		bool skip = rule->kind != RULE_HIDE || strpbrk(rule->pattern, "*?[") != NULL ||
-			    same_or_below(rule->pattern, p->home) || same_or_below(p->home, rule->pattern);
-		for (size_t w = 0; p->workspaces[w] != NULL; w++)
-			skip = skip || same_or_below(rule->pattern, p->workspaces[w]) ||
-			       same_or_below(p->workspaces[w], rule->pattern);
-		if (skip)
+		struct statx sx;
+		if (!names_object(rule))
 			continue;
-		int r = cover(root, rule->pattern, 4096, 0,
-			      ATTR_BASE | MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC);
-		if (r < 0)
-			return r;
+		struct hidden h = look_at(p, rule->pattern);
+		if (h.inside || !h.leads)
+			continue;
+		AUTO_FD int at = open_in(root, rule->pattern, O_PATH | O_NOFOLLOW);
+		/* Not covered: nothing was there then. */
+		if (at < 0 || statx(at, "", AT_EMPTY_PATH, STATX_TYPE, &sx) < 0 ||
+		    (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0)
+			continue;
+		if (mount_attrs(at, MOUNT_ATTR_RDONLY, 0, false) < 0)
+			return err_now();
 	}
 	return 0;
 }
@@ -257,7 +323,6 @@ static int build_dev(int root, const struct places *p)
 
 static int private_trees(int root, const struct places *p)
 {
-	static const char *const homes[] = {"/home", "/root"};
 	uint64_t noexec = ATTR_BASE | MOUNT_ATTR_NOEXEC;
 	int r = cover(root, "/tmp", p->tmp_size, 01777, noexec);
 
@@ -378,7 +443,7 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 	}
 	if (r == 0) {
 		*ret_stage = "hiding";
-		r = hide_all(s->root, p, policy);
+		r = hide_all(s->root, p, policy, true);
 	}
 	if (r == 0) {
 		*ret_stage = "private directories";
@@ -404,6 +469,10 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 			r = 0;
 	}
 	if (r == 0) {
+		*ret_stage = "hiding";
+		r = hide_all(s->root, p, policy, false);
+	}
+	if (r == 0) {
 		*ret_stage = "links";
 		r = place_links(s->root, p);
 	}
@@ -411,6 +480,8 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 		*ret_stage = "/etc";
 		r = etc_mount(s->root, p, ids);
 	}
+	if (r == 0)
+		r = hide_close(s->root, p, policy);
 	if (r == 0) {
 		*ret_stage = "pivot_root";
 		r = enter(s->root);
