@@ -23,7 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "monitor/rules.h"
+#include "policy/glob.h"
 #include "sentry.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -132,6 +132,33 @@ static int own_rule(const struct widen *w, enum rule_kind kind, const char *patt
 	return 0;
 }
 
+/*
+ * Whether a rule at or below PATH, or with globs, would have to be held against what is to be mounted, by a
+ * plan that leaves that to the floor: the masks were made at the start.
+ */
+static bool reveals(const struct widen *w, const char *path, bool write)
+{
+	const struct policy *p = w->prepared->policy;
+	const enum level *level = w->prepared->plan.level;
+	bool hide = level[PLAN_READ] >= LEVEL_OBSERVE || level[PLAN_META] >= LEVEL_OBSERVE;
+	bool protect = write && (level[PLAN_WRITE] >= LEVEL_OBSERVE || level[PLAN_CHANGE] >= LEVEL_OBSERVE);
+	size_t n = strlen(path);
+
+	for (size_t i = 0; i < policy_rule_count(p); i++) {
+		const struct rule *r = policy_rule(p, i);
+		if (!(r->kind == RULE_HIDE && hide) && !(r->kind == RULE_PROTECT && protect))
+			continue;
+		if (r->floating || strncmp(r->pattern, path, n) == 0)
+			if (r->floating || r->pattern[n] == '\0' || r->pattern[n] == '/')
+				return true;
+		/* A glob may match in there. */
+		if (r->literal_len < strlen(r->pattern) &&
+		    strncmp(r->pattern, path, r->literal_len < n ? r->literal_len : n) == 0)
+			return true;
+	}
+	return false;
+}
+
 int widen(const struct widen *w, const char *kind, const char *object, const char **ret_text)
 {
 	static const char origin[] = "gabion allow";
@@ -163,6 +190,9 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		*ret_text = "this cannot be shown: name a directory or a regular file of the host";
 		return -EINVAL;
 	}
+	AUTO_FREE char *pattern = glob_quote(path);
+	if (pattern == NULL)
+		return -ENOMEM;
 	int r = 0;
 	bool workspace = false;
 	for (size_t i = 0; w->prepared->places.workspaces[i] != NULL; i++) {
@@ -170,15 +200,21 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		size_t n = strlen(ws);
 		workspace = workspace || (strncmp(path, ws, n) == 0 && (path[n] == '/' || path[n] == '\0'));
 	}
+	if (!workspace && reveals(w, path, write)) {
+		*ret_text = "a rule hides or protects part of it, which a run in progress cannot mask: start "
+			    "it again with "
+			    "--read or --write, or name the part that is needed";
+		return -EACCES;
+	}
 	if (!workspace) /* in a workspace everything is mounted already */
 		r = run_child(w, path, write, S_ISDIR(st.st_mode));
 	if (r < 0) {
 		*ret_text = "it could not be mounted into the run's view";
 		return r;
 	}
-	r = tell_sentry(w, rule, path, origin);
+	r = tell_sentry(w, rule, pattern, origin);
 	if (r == 0)
-		r = own_rule(w, rule, path, origin);
+		r = own_rule(w, rule, pattern, origin);
 	*ret_text = r < 0 ? "the sentry did not take the rule" : "allowed from now on";
 	return r;
 }
