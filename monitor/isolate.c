@@ -86,7 +86,7 @@ int isolate_idle(void)
  * it reads nothing a guest wrote but terminal bytes and the checked record.
  * Should: relay, write the record, kill. Mustn't: execute a program, trace, reach a network, load code into the kernel.
  */
-int isolate_monitor(void)
+int isolate_monitor_build(struct sock_fprog *ret_prog)
 {
 	static const int list[] = {
 		/* loop, terminal, pipes */
@@ -114,8 +114,10 @@ int isolate_monitor(void)
 		NR_sched_yield, NR_sched_getaffinity, NR_prctl, NR_prlimit64, NR_getrlimit, NR_uname, NR_sysinfo,
 		NR_restart_syscall, NR_exit, NR_exit_group,
 	};
-	struct sock_fprog prog = {.len = 0};
-	int r = selffilter_build(list, ARRAY_LEN(list), SELFFILTER_EPERM, &prog);
+	return selffilter_build(list, ARRAY_LEN(list), SELFFILTER_EPERM, ret_prog);
+}
 
-	return r < 0 ? r : install(&prog);
+int isolate_monitor(struct sock_fprog *prog)
+{
+	return install(prog);
 }

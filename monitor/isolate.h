@@ -2,10 +2,13 @@
 #ifndef GABION_MONITOR_ISOLATE_H
 #define GABION_MONITOR_ISOLATE_H
 
+#include <linux/filter.h>
 #include <stdbool.h>
 
 int isolate_init(bool nested);
-int isolate_monitor(void);
+/* In two steps: building takes half a millisecond, which a start has while it waits. PROG is used up by the second. */
+int isolate_monitor_build(struct sock_fprog *ret_prog);
+int isolate_monitor(struct sock_fprog *prog);
 int isolate_idle(void); /* tracer and relay while they have nothing to do: read and exit */
 
 #endif

@@ -440,6 +440,7 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 		build_filter(l->plan, e.box);
 		if (write(e.go[1], "f", 1) != 1)
 			r = failure(ret_failure, errno, "start");
+		l->meanwhile(l->ctx);
 	}
 	close(e.go[1]);
 	if (r == 0)

@@ -30,6 +30,9 @@ struct launch {
 	const struct cgroup *cgroup;
 	char **argv;
 	char **env;
+	/* Work of the monitor's own to be done while the sentry's process builds the floor. */
+	void (*meanwhile)(void *ctx);
+	void *ctx;
 };
 
 /* The monitor's ends. */

@@ -57,6 +57,8 @@ struct run {
 	struct control *control;
 	struct cgroup *cgroup;
 	struct idle tracer, relay;
+	struct sock_fprog self; /* the monitor's own filter */
+	int early, listed;      /* what became of meanwhile() */
 	char *dir; /* of the run */
 	char id[32];
 	int sigfd, timer;
@@ -262,13 +264,12 @@ static void loop(struct run *r)
 /* Nothing of the guest is left when this returns. */
 static void end_tree(struct run *r)
 {
-	if (r->l.sentry > 0) {
+	if (r->l.sentry > 0)
 		(void)syscall(SYS_pidfd_send_signal, r->l.sentry_pidfd, SIGKILL, NULL, 0);
-		while (waitpid(r->l.sentry, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
 	idle_stop(&r->tracer);
 	idle_stop(&r->relay);
+	while (r->l.sentry > 0 && waitpid(r->l.sentry, NULL, 0) < 0 && errno == EINTR)
+		;
 	if (r->p.ids.mode == FLOOR_BARE) {
 		AUTO_FD int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		(void)tree_kill(proc, getpid(), 1000);
@@ -339,19 +340,35 @@ static int keep_record(struct run *r)
 	return 0;
 }
 
-/* From now on the run can be listed and widened from outside. */
-static void announce(struct run *r)
+/*
+ * What the monitor needs for itself, made while the floor is built; a second attempt to start finds it there. Failures are told
+ * by announce().
+ */
+static void meanwhile(void *ctx)
 {
+	struct run *r = ctx;
 	struct control_ops ops = {.allow = allow, .ctx = r};
-	int e = state_run_begin(r->dir, r->p.argv.v, r->p.places.workspaces[0], r->o->audit);
 
-	if (e == 0)
-		e = control_open(r->dir, &ops, &r->control);
-	if (e < 0 && !r->o->quiet)
+	r->early = 0;
+	if (r->tracer.pid < 0)
+		r->early = idle_start("gabion: tracer", &r->tracer);
+	if (r->early == 0 && r->relay.pid < 0)
+		r->early = idle_start("gabion: relay", &r->relay);
+	if (r->early == 0 && r->self.len == 0)
+		r->early = isolate_monitor_build(&r->self);
+	r->listed = state_run_begin(r->dir, r->p.argv.v, r->p.places.workspaces[0], r->o->audit);
+	if (r->listed == 0 && r->control == NULL)
+		r->listed = control_open(r->dir, &ops, &r->control);
+}
+
+static void announce(const struct run *r)
+{
+	if (r->o->quiet)
+		return;
+	if (r->listed < 0)
 		fprintf(stderr, "gabion: this run cannot be listed or widened from outside: %s\n",
-			strerror(-e));
-	if (!r->o->quiet)
-		notice_start(&r->p, r->o);
+			strerror(-r->listed));
+	notice_start(&r->p, r->o);
 }
 
 static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *f)
@@ -381,7 +398,9 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 			   .look = &r->look,
 			   .cgroup = r->cgroup,
 			   .argv = r->p.argv.v,
-			   .env = r->p.env.v};
+			   .env = r->p.env.v,
+			   .meanwhile = meanwhile,
+			   .ctx = r};
 	e = launch_start(&l, &r->l, f);
 	if (e < 0) {
 		audit_policy(r->audit, NULL);
@@ -477,11 +496,9 @@ int supervise_run(const struct run_options *o)
 	if (e == 0 && r.l.master >= 0)
 		e = terminal_open(fd_steal(&r.l.master), &r.look, &r.terminal);
 	if (e == 0)
-		e = idle_start("gabion: tracer", &r.tracer);
+		e = r.early;
 	if (e == 0)
-		e = idle_start("gabion: relay", &r.relay);
-	if (e == 0)
-		e = isolate_monitor();
+		e = isolate_monitor(&r.self);
 	if (e == 0) {
 		if (o->timeout_ms != 0)
 			arm(&r, o->timeout_ms);
