@@ -18,6 +18,7 @@
 enum {
 	MECH_E_GONE = 1,
 	MECH_E_END = 2,
+	MECH_E_EMPTY = 3, /* try_next() alone: nothing waits */
 };
 
 struct mech;
@@ -25,6 +26,9 @@ struct mech;
 struct mech_ops {
 	/* Sleeps until the next event. */
 	int (*next)(struct mech *m, struct event *ret_ev);
+	/* The same without sleep, from any thread: MECH_E_EMPTY where nothing waits (it may sleep a moment where another
+	 * thread was faster). NULL: the backend cannot. */
+	int (*try_next)(struct mech *m, struct event *ret_ev);
 	/* 0 while the caller of EV still waits for our answer: what was read about it is about it. */
 	int (*alive)(struct mech *m, const struct event *ev);
 	/* Reads exactly LEN bytes of the guest's memory; -EFAULT where a byte cannot be read. */

@@ -19,6 +19,7 @@
 
 #include "sentry/caller.h"
 #include "sentry/copyin.h"
+#include "sentry/backlog.h"
 #include "sentry/pool.h"
 #include "util/err.h"
 
@@ -328,19 +329,35 @@ void handle_call(struct call *c)
 	handle_finish(c, r);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 int handle_loop(struct sentry *s)
 {
+	/* A receive that takes less did not sleep. */
+	enum { ASLEEP_NS = 3000 };
+	struct backlog *backlog = NULL;
 	struct call *c = NULL;
+	uint64_t before;
 	int r;
 
 	r = pool_thread_start();
 	is_receiver = true;
+	if (r == 0)
+		r = backlog_new(s, &backlog);
 	while (r == 0) {
 		c = pool_get(s->pool);
 		if (c == NULL)
 			return -ENOMEM;
+		before = monotonic_ns();
 		r = s->mech->ops->next(s->mech, &c->ev);
 		if (r == 0) {
+			backlog_note(backlog, monotonic_ns() - before > ASLEEP_NS);
 			handle_call(c);
 			continue;
 		}

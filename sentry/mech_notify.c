@@ -59,6 +59,8 @@ enum {
 	END_STACK = 64 * 1024,
 };
 
+enum { REQ_ROOM = 256 }; /* the kernel's struct is 80 bytes today */
+
 struct mech_notify {
 	struct mech mech;
 	int listener;
@@ -112,6 +114,37 @@ static void *wait_for_end(void *arg)
 	return NULL;
 }
 
+static void fill(struct event *ret_ev, const struct seccomp_notif *req)
+{
+	*ret_ev = (struct event){
+		.id = req->id,
+		.ip = req->data.instruction_pointer,
+		.arch = req->data.arch,
+		.nr = req->data.nr,
+		.tid = (pid_t)req->pid,
+	};
+	for (size_t i = 0; i < ARRAY_LEN(ret_ev->args); i++)
+		ret_ev->args[i] = req->data.args[i];
+}
+
+static int notify_try_next(struct mech *m, struct event *ret_ev)
+{
+	struct mech_notify *n = (struct mech_notify *)m;
+	struct pollfd pfd = { .fd = n->listener, .events = POLLIN };
+	union {
+		struct seccomp_notif req;
+		char room[REQ_ROOM];
+	} u;
+
+	if (n->req_size > sizeof(u) || poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLIN) == 0)
+		return MECH_E_EMPTY;
+	memset(&u, 0, n->req_size);
+	if (ioctl(n->listener, SECCOMP_IOCTL_NOTIF_RECV, &u.req) != 0)
+		return MECH_E_EMPTY;
+	fill(ret_ev, &u.req);
+	return 0;
+}
+
 static int notify_next(struct mech *m, struct event *ret_ev)
 {
 	struct mech_notify *n = (struct mech_notify *)m;
@@ -137,15 +170,7 @@ static int notify_next(struct mech *m, struct event *ret_ev)
 			return hung_up(n) ? MECH_E_END : MECH_E_GONE;
 		return err_now();
 	}
-	*ret_ev = (struct event){
-		.id = n->req->id,
-		.ip = n->req->data.instruction_pointer,
-		.arch = n->req->data.arch,
-		.nr = n->req->data.nr,
-		.tid = (pid_t)n->req->pid,
-	};
-	for (size_t i = 0; i < ARRAY_LEN(ret_ev->args); i++)
-		ret_ev->args[i] = n->req->data.args[i];
+	fill(ret_ev, n->req);
 	return 0;
 }
 
@@ -339,6 +364,7 @@ static void notify_close(struct mech *m)
 
 static const struct mech_ops notify_ops = {
 	.next = notify_next,
+	.try_next = notify_try_next,
 	.alive = notify_alive,
 	.read = notify_read,
 	.read_str = notify_read_str,
