@@ -75,7 +75,7 @@ static struct reply send_one(struct call *c, pid_t tgid, pid_t id, bool thread, 
 	if (tgid != 0 && process.tgid != m.tgid)
 		return reply_deny(ESRCH);
 	/* As the kernel: the first process of a pid namespace takes no signal from inside it that it has no handler for. */
-	if (m.tgid == c->s->init)
+	if (m.tgid == c->s->init && m.tgid != c->ev.tid)
 		return reply_value(0);
 	if (call_alive(c) != 0)
 		return reply_deny(EINTR);

@@ -68,8 +68,7 @@ static int hold(const struct sentry *s, pid_t tid, pid_t id, struct member *ret_
 	/* Held first, then asked: what status says is of what is held, as long as that lives. */
 	if (caller_status(s->proc_fd, tid, &st) < 0 || st.guest_tid != id || !member_lives(&m))
 		return ESRCH;
-	/* The first process is gabion's. Where the guest counts as we do nothing but us keeps it from the guest. */
-	if (!tree_has(s, st.tgid) || (st.tgid == s->init && tid == id))
+	if (!tree_has(s, st.tgid))
 		return EPERM;
 	ret_m->pidfd = fd_steal(&m.pidfd);
 	ret_m->tid = tid;
@@ -140,8 +139,17 @@ int tree_find(const struct call *c, pid_t id, struct member *ret_m)
 	if (r < 0)
 		return r;
 	/* One namespace, one number. */
-	if (st.guest_tid == c->ev.tid)
-		return hold(c->s, id, id, ret_m);
+	if (st.guest_tid == c->ev.tid) {
+		r = hold(c->s, id, id, ret_m);
+		/* The first process is gabion's (or the guest's own, who may name itself). Where the guest counts as we do nothing
+		 * but us keeps it from the guest. */
+		if (r == 0 && ret_m->tgid == c->s->init && st.tgid != c->s->init) {
+			member_clear(ret_m);
+			*ret_m = MEMBER_NULL;
+			r = EPERM;
+		}
+		return r;
+	}
 	r = each_number(c->s->proc_fd, ".", search_process, &f);
 	return r < 0 ? r : f.result;
 }
