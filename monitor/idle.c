@@ -16,8 +16,12 @@
 
 static _Noreturn void idle_main(const char *name, int fd)
 {
+	static const int ignored[] = {SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU};
 	char c;
 
+	/* What the user's terminal sends to the monitor's group is for the monitor. */
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
 	prctl(PR_SET_NAME, name, 0, 0, 0);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ||
 	    dup2(fd, 0) < 0 || syscall(SYS_close_range, 1, ~0U, 0) < 0 || isolate_idle() < 0)

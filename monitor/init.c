@@ -70,7 +70,8 @@ static int set_stdio(const struct init_config *cfg)
 
 	if (cfg->tty < 0)
 		return 0;
-	if (ioctl(cfg->tty, TIOCSCTTY, 0) < 0)
+	/* SIGTTOU is ignored until the command's dispositions are restored: we are not in front yet. */
+	if (tcsetpgrp(cfg->tty, getpgrp()) < 0)
 		return err_now();
 	for (int fd = 0; fd < 3; fd++)
 		if (l->look->is_tty[fd] && dup2(cfg->tty, fd) < 0)
@@ -120,9 +121,9 @@ static _Noreturn void command(const struct init_config *cfg, int exec_report)
 {
 	const struct launch *l = cfg->l;
 
-	if (setsid() < 0)
-		fail(cfg, -errno);
-	int r = set_stdio(cfg);
+	/* A group of its own in init's session, as of a job of a shell: a leader of a session could not be
+	 * stopped from the keyboard, since nobody could continue it. */
+	int r = setpgid(0, 0) < 0 ? -errno : set_stdio(cfg);
 	if (r == 0 && chdir(l->places->cwd) < 0)
 		r = -errno;
 	if (r == 0)
@@ -244,9 +245,12 @@ _Noreturn void init_main(struct init_config *cfg)
 	/* Without a pid namespace init must live long enough to kill the tree when its parent, the sentry,
 	 * dies. */
 	int death = cfg->nested ? SIGKILL : SIGTERM;
-	if (cfg->nested)
+	/* Not in the monitor's group: the user's Ctrl-C and Ctrl-Z are not for us. */
+	if (setsid() < 0 || (cfg->tty >= 0 && ioctl(cfg->tty, TIOCSCTTY, 0) < 0))
+		r = -errno;
+	if (r == 0 && cfg->nested)
 		r = proc_mount_guest();
-	else if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+	else if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0)
 		r = launch_become_guest(l->ids, 0);
@@ -265,6 +269,7 @@ _Noreturn void init_main(struct init_config *cfg)
 	sigaddset(&chld, SIGCHLD);
 	if (!cfg->nested)
 		sigaddset(&chld, SIGTERM);
+	sigaddset(&chld, SIGHUP); /* of the guest's terminal, when the monitor closes it */
 	sigprocmask(SIG_BLOCK, &chld, NULL);
 	if (prctl(PR_SET_PDEATHSIG, death, 0, 0, 0) < 0) /* now: a change of ids clears it */
 		fail(cfg, -errno);

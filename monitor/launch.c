@@ -64,17 +64,19 @@ struct ends {
 };
 
 static sigset_t saved_mask;
-static struct sigaction saved_pipe;
+static struct sigaction saved_pipe, saved_ttou;
 
 void launch_signals_save(void)
 {
 	sigprocmask(SIG_SETMASK, NULL, &saved_mask);
 	sigaction(SIGPIPE, NULL, &saved_pipe);
+	sigaction(SIGTTOU, NULL, &saved_ttou);
 }
 
 void launch_signals_restore(void)
 {
 	sigaction(SIGPIPE, &saved_pipe, NULL);
+	sigaction(SIGTTOU, &saved_ttou, NULL);
 	sigprocmask(SIG_SETMASK, &saved_mask, NULL);
 }
 

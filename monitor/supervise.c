@@ -95,14 +95,17 @@ static void suspend(struct run *r)
 {
 	sigset_t tstp, old;
 
-	terminal_suspend(r->terminal);
+	if (r->terminal != NULL)
+		terminal_suspend(r->terminal);
 	sigemptyset(&tstp);
 	sigaddset(&tstp, SIGTSTP);
 	sigprocmask(SIG_UNBLOCK, &tstp, &old);
-	kill(0, SIGTSTP); /* returns when continued, or at once where our group is an orphan and nobody could
-			     continue it */
+	/* Ctrl-Z is for the whole pipeline, and was taken from it where we have the keyboard. Returns when
+	 * continued, or at once where our group is an orphan and nobody could continue it. */
+	kill(r->terminal != NULL ? 0 : getpid(), SIGTSTP);
 	sigprocmask(SIG_SETMASK, &old, NULL);
-	terminal_resume(r->terminal);
+	if (r->terminal != NULL)
+		terminal_resume(r->terminal);
 	to_init(r, INIT_MSG_SIGNAL, SIGCONT);
 }
 
