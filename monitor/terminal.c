@@ -70,6 +70,7 @@ struct terminal {
 	bool background;
 	bool suspended;
 	bool closed;      /* no slave is open */
+	bool held;        /* a CR is to be shown before what comes next */
 	int closed_ms;
 	struct termios modes;
 	struct buffer typed, shown;
@@ -396,6 +397,47 @@ static int spill(struct buffer *b, int fd)
 	return moved;
 }
 
+/* Do both terminals make CR LF of a LF? */
+static bool twice(const struct terminal *t)
+{
+	const tcflag_t both = OPOST | ONLCR;
+	struct termios user, guest;
+
+	return !t->raw && tcgetattr(t->out, &user) == 0 && (user.c_oflag & both) == both &&
+	       tcgetattr(t->master, &guest) == 0 && (guest.c_oflag & both) == both;
+}
+
+/*
+ * fill() for what is shown. The user's terminal is not raw in the background and in a pipeline: it will put a CR before
+ * each LF, and the one the guest's put there is taken away. The two come together, but where the buffer ends between.
+ */
+static int fill_shown(struct terminal *t)
+{
+	struct buffer *b = &t->shown;
+
+	if (empty(b))
+		b->from = b->to = 0;
+	if (room(b) < 2)
+		return 0;
+	size_t at = b->to, to = at;
+	if (t->held)
+		b->p[b->to++] = '\r';
+	int r = fill(b, t->master);
+
+	if (r == 0 && t->held)
+		b->to--;
+	else
+		t->held = false;
+	if (r <= 0 || !twice(t))
+		return r;
+	for (size_t i = at; i < b->to; i++)
+		if (b->p[i] != '\r' || i + 1 == b->to || b->p[i + 1] != '\n')
+			b->p[to++] = b->p[i];
+	t->held = b->to == b->size && b->p[to - 1] == '\r';
+	b->to = to - t->held;
+	return r;
+}
+
 /* May the keyboard be read now? */
 static bool listening(const struct terminal *t)
 {
@@ -434,7 +476,7 @@ int terminal_poll(struct terminal *t, struct pollfd fds[4])
 static int show(struct terminal *t)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		int r = t->closed ? 0 : fill(&t->shown, t->master);
+		int r = t->closed ? 0 : fill_shown(t);
 
 		if (r < 0) {
 			/* EIO: every slave is closed. What the guest typed ahead is nobody's now. */
@@ -534,7 +576,7 @@ static void drain(struct terminal *t, int timeout_ms)
 	end.tv_sec += timeout_ms / 1000;
 	end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
 	for (;;) {
-		if (!over && room(&t->shown) && fill(&t->shown, t->master) < 0)
+		if (!over && fill_shown(t) < 0)
 			over = true;
 		if (spill(&t->shown, t->out) < 0 || (over && empty(&t->shown)))
 			return;
