@@ -65,8 +65,17 @@ int main(int argc, char **argv)
 	close(go[1]);
 	signal(SIGINT, SIG_IGN);
 	int status;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return 99;
+	for (;;) {
+		if (waitpid(pid, &status, WUNTRACED) < 0) {
+			if (errno != EINTR)
+				return 99;
+		} else if (WIFSTOPPED(status)) {
+			/* The shell knows only us. */
+			raise(SIGSTOP);
+			kill(pid, SIGCONT);
+		} else {
+			break;
+		}
+	}
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
