@@ -130,6 +130,7 @@ static const int allowed[] = {
 	NR_setxattr,
 	NR_lsetxattr,
 	NR_fsetxattr,
+	NR_memfd_create,
 	NR_setxattrat,
 	NR_getxattr,
 	NR_lgetxattr,
