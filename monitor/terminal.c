@@ -47,6 +47,7 @@ enum {
 	CLOSED_MIN_MS = 10,
 	CLOSED_MAX_MS = 250,
 	QUIET_MS = 20,           /* at the end: nothing came for so long */
+	HELD_MS = 5,             /* a CR waits so long for its LF */
 };
 
 enum take { TAKE_ASKED = 0, TAKE_ALL };
@@ -167,7 +168,7 @@ void terminal_resize(struct terminal *t)
 /* The timer runs only while there is something to look at again. */
 static void set_timer(struct terminal *t)
 {
-	int ms = t->closed ? t->closed_ms : t->background ? BACKGROUND_MS : 0;
+	int ms = t->held ? HELD_MS : t->closed ? t->closed_ms : t->background ? BACKGROUND_MS : 0;
 	struct itimerspec when = { .it_value = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 } };
 
 	(void)timerfd_settime(t->timer, 0, &when, NULL);
@@ -407,34 +408,47 @@ static bool twice(const struct terminal *t)
 	       tcgetattr(t->master, &guest) == 0 && (guest.c_oflag & both) == both;
 }
 
+/* The CR that waited goes out. There is room: fill_shown() leaves some. */
+static void release(struct terminal *t)
+{
+	if (!t->held)
+		return;
+	if (empty(&t->shown))
+		t->shown.from = t->shown.to = 0; /* fill() would, behind our back */
+	t->shown.p[t->shown.to++] = '\r';
+	t->held = false;
+}
+
 /*
  * fill() for what is shown. The user's terminal is not raw in the background and in a pipeline: it will put a CR before
- * each LF, and the one the guest's put there is taken away. The two come together, but where the buffer ends between.
+ * each LF, and the one the guest's put there is taken away. The two may come in two reads: a CR at the end is held back
+ * for a moment.
  */
 static int fill_shown(struct terminal *t)
 {
 	struct buffer *b = &t->shown;
+	bool was = t->held;
 
 	if (empty(b))
 		b->from = b->to = 0;
 	if (room(b) < 2)
 		return 0;
-	size_t at = b->to, to = at;
-	if (t->held)
-		b->p[b->to++] = '\r';
+	release(t);
+	size_t at = b->to - was, to = at;
 	int r = fill(b, t->master);
 
-	if (r == 0 && t->held)
+	if (r > 0 && twice(t)) {
+		for (size_t i = at; i < b->to; i++)
+			if (b->p[i] != '\r' || i + 1 == b->to || b->p[i + 1] != '\n')
+				b->p[to++] = b->p[i];
+		t->held = b->p[to - 1] == '\r';
+		b->to = to - t->held;
+	} else if (r == 0 && was) {
+		t->held = true;
 		b->to--;
-	else
-		t->held = false;
-	if (r <= 0 || !twice(t))
-		return r;
-	for (size_t i = at; i < b->to; i++)
-		if (b->p[i] != '\r' || i + 1 == b->to || b->p[i + 1] != '\n')
-			b->p[to++] = b->p[i];
-	t->held = b->to == b->size && b->p[to - 1] == '\r';
-	b->to = to - t->held;
+	}
+	if (t->held != was)
+		set_timer(t);
 	return r;
 }
 
@@ -533,6 +547,7 @@ int terminal_serve(struct terminal *t, const struct pollfd *fds, int n)
 		return -EINVAL;
 	if (fds[AT_TIMER].revents) {
 		(void)!read(t->timer, &ticks, sizeof(ticks));
+		release(t);
 		if (t->closed) {
 			t->closed = false;
 			t->closed_ms = t->closed_ms * 2 < CLOSED_MAX_MS ? t->closed_ms * 2 : CLOSED_MAX_MS;
@@ -587,8 +602,11 @@ static void drain(struct terminal *t, int timeout_ms)
 			return;
 		if (empty(&t->shown)) {
 			p = (struct pollfd){ .fd = t->master, .events = POLLIN };
-			if (poll(&p, 1, left < QUIET_MS ? (int)left : QUIET_MS) <= 0)
+			if (poll(&p, 1, left < QUIET_MS ? (int)left : QUIET_MS) <= 0) {
+				release(t);
+				(void)spill(&t->shown, t->out);
 				return;
+			}
 		} else if (poll(&p, 1, (int)left) < 0 || p.revents & (POLLHUP | POLLERR)) {
 			return;
 		}
