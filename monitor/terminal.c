@@ -563,7 +563,7 @@ int terminal_serve(struct terminal *t, const struct pollfd *fds, int n)
 	if ((in & POLLIN) && !rescue_foreground(t->in))
 		settle(t);
 	if (!listening(t))
-		in = 0;
+		in &= (short)~POLLIN; /* but not what it says of the way out, where one open serves both */
 	/* Typing first: Ctrl-C overtakes a flood. */
 	r = type(t, in & POLLIN);
 	if (r < 0)
