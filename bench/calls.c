@@ -1,7 +1,7 @@
 /*
  * calls KIND COUNT DIR: makes COUNT notified calls of a kind when told to, for bench/watch.c, which looks at gabion's processes before
  * and after. On standard output "r" when ready (after WARM_UP calls, so that what is allocated once is there) and "d" when done; each
- * line of standard input is a step: go, then end.
+ * empty line of standard input is a step: go, then end.
  *
  *   idle     none                         read     open for reading, and close
  *   write    open for writing, and close  create   create, and unlink

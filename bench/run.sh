@@ -285,10 +285,13 @@ bench_macro() {
   cd "$here" || return
 }
 
+# Work of others shows in every figure: told with them.
+load_before=$(cut -d ' ' -f 1 /proc/loadavg)
 # shellcheck disable=SC2086 # words
 for section in $sections; do
   bench_"$section"
 done
 
-environment="Linux $(uname -r), $(nproc) CPUs ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), $(stat -f -c %T "$T") below TMPDIR, $("$GABION" --version)"
+environment="Linux $(uname -r), $(nproc) CPUs ($(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)), \
+$(stat -f -c %T "$T") below TMPDIR, $("$GABION" --version), load average $load_before before and $(cut -d ' ' -f 1 /proc/loadavg) after"
 awk -f bench/table.awk -v format="$format" -v environment="$environment" "$rows"

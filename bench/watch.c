@@ -244,7 +244,7 @@ int main(int argc, char **argv)
 		row("run-us", a.run_us, b.run_us);
 		row("switches", a.switches, b.switches);
 	}
-	(void)!write(to, "g", 1);
+	(void)!write(to, "\n", 1);
 	expect(from, 'd');
 	uint64_t done = now_ns();
 	usleep(SETTLE_US);
@@ -254,7 +254,7 @@ int main(int argc, char **argv)
 	row("pss-kb", a.pss, b.pss);
 	row("fds", a.fds, b.fds);
 	row("ms", 0, (long)((done - a.at) / 1000000));
-	(void)!write(to, "e", 1);
+	(void)!write(to, "\n", 1);
 	close(to);
 	if (waitpid(pid, &status, 0) != pid || status != 0) {
 		fprintf(stderr, "bench: the watched command ended with wait status %#x\n", (unsigned int)status);
