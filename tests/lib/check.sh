@@ -140,7 +140,7 @@ run_real() {
       fi
       echo "status $status" >>"$T/native"
       find "$ws" -mindepth 1 -delete
-      (cd "$ws" && gabion_run "$mode" -- timeout 120 bash -c "$(cat "$SRC/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
+      (cd "$ws" && gabion_run "$mode" --read "$SRC" -- timeout 120 bash -c "$(cat "$SRC/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
       echo "status $?" >>"$T/guest"
       rm -rf "$ws"
       if cmp -s "$T/native" "$T/guest"; then
