@@ -42,8 +42,8 @@ struct sentry_msg {
 	char origin[256];
 };
 
-/* Serves until no guest is left (returns 0) or a failure of ours (negative errno). All calls pending then
- * fail with ENOSYS in the guest, by the kernel, once the listener is closed. */
+/* Serves until no guest is left (returns 0) or a failure of ours (negative errno). Its threads may still be at
+ * work: the process is to end soon. Calls pending then fail with ENOSYS in the guest, by the kernel. */
 int sentry_run(const struct sentry_config *cfg);
 
 #endif

@@ -130,11 +130,9 @@ int sentry_run(const struct sentry_config *cfg)
 	if (r == 0)
 		r = handle_loop(&s);
 	/*
-	 * Helpers may still hold calls of callers that are gone, and the control thread waits: the process is
-	 * to end now, and with it all of this. Closing the listener answers whoever is left with ENOSYS.
+	 * Helpers may still be at calls of callers that are gone, and the control thread waits: nothing they use is
+	 * freed or closed. The process is to end now; that closes the listener, which answers whoever is left with
+	 * ENOSYS.
 	 */
-	if (s.mech != NULL)
-		s.mech->ops->close(s.mech);
-	s.root_fd = fd_close(s.root_fd);
 	return r;
 }

@@ -145,6 +145,15 @@ static int notify_try_next(struct mech *m, struct event *ret_ev)
 	return 0;
 }
 
+/* The receiver knows: nobody is to be interrupted any more. */
+static int end_seen(struct mech_notify *n)
+{
+	uint64_t one = 1;
+
+	(void)!write(n->stop, &one, sizeof(one));
+	return MECH_E_END;
+}
+
 static int notify_next(struct mech *m, struct event *ret_ev)
 {
 	struct mech_notify *n = (struct mech_notify *)m;
@@ -167,7 +176,7 @@ static int notify_next(struct mech *m, struct event *ret_ev)
 		if (errno == EINTR && !atomic_load(&n->ended))
 			continue;
 		if (errno == EINTR || errno == ENOENT)
-			return hung_up(n) ? MECH_E_END : MECH_E_GONE;
+			return hung_up(n) ? end_seen(n) : MECH_E_GONE;
 		return err_now();
 	}
 	fill(ret_ev, n->req);
