@@ -59,17 +59,19 @@ static int make_path(char *path)
 	}
 }
 
-/* PATH is a directory, no link, ours, and closed to others. */
+/* PATH is a directory, no link, ours, open to us (a guest may have closed its home) and closed to others. */
 static int check_ours(const char *path)
 {
-	AUTO_FD int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	AUTO_FD int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	char link[40];
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_now();
 	if (st.st_uid != geteuid())
 		return -EPERM;
-	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0)
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if ((st.st_mode & 0777) != 0700 && chmod(link, 0700) < 0)
 		return err_now();
 	return 0;
 }
