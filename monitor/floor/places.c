@@ -168,7 +168,8 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 		places_free(&p);
 		return r;
 	}
-	qsort(p.v, p.n, sizeof(*p.v), by_target);
+	if (p.n > 0)
+		qsort(p.v, p.n, sizeof(*p.v), by_target);
 	*ret_places = p;
 	return 0;
 }
