@@ -149,7 +149,11 @@ static int notify_try_next(struct mech *m, struct event *ret_ev)
 static int end_seen(struct mech_notify *n)
 {
 	uint64_t one = 1;
+	sigset_t set;
 
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, end_signal());
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
 	(void)!write(n->stop, &one, sizeof(one));
 	return MECH_E_END;
 }
