@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -162,6 +164,14 @@ static int take_listener(const struct ends *e, int *ret_listener)
 	long fd = syscall(SYS_pidfd_getfd, pidfd, value, 0);
 	if (fd < 0)
 		return err_now();
+	/* Its memory begins as a copy of ours: can it be read? Every call with a path would fail otherwise. */
+	char there;
+	struct iovec mine = {.iov_base = &there, .iov_len = 1}, its = {.iov_base = e->box, .iov_len = 1};
+	if (process_vm_readv(cred.pid, &mine, 1, &its, 1, 0) != 1) {
+		int err = err_now();
+		close((int)fd);
+		return err;
+	}
 	*ret_listener = (int)fd;
 	return 0;
 }
@@ -390,6 +400,14 @@ static int keep_namespaces(struct launched *d)
 	return d->userns < 0 || d->mntns < 0 ? err_now() : 0;
 }
 
+/* The sentry opens nothing but by openat2. */
+static int can_open(void)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC};
+	AUTO_FD int fd = (int)syscall(SYS_openat2, AT_FDCWD, "/", &how, sizeof(how));
+	return fd < 0 ? err_now() : 0;
+}
+
 int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure)
 {
 	struct launched d = LAUNCHED_NULL;
@@ -399,6 +417,8 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 
 	if (r < 0)
 		return failure(ret_failure, r, "sockets");
+	if ((r = can_open()) < 0)
+		return failure(ret_failure, r, "system call openat2");
 	if (l->ids->mode == FLOOR_ROOT) {
 		r = sources_open(l->places, l->ids, &s);
 		if (r < 0)
@@ -435,12 +455,13 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 	if (r == 0 && l->cgroup != NULL && (r = cgroup_enter(l->cgroup, d.sentry)) < 0)
 		r = failure(ret_failure, r, "cgroup");
 	if (r == 0 && (d.sentry_pidfd = (int)syscall(SYS_pidfd_open, d.sentry, 0)) < 0)
-		r = failure(ret_failure, errno, "pidfd");
-	if (r == 0 && write(e.go[1], "g", 1) != 1)
+		r = failure(ret_failure, errno, "system call pidfd_open");
+	/* EPIPE: its process ended already, and has said why. */
+	if (r == 0 && write(e.go[1], "g", 1) != 1 && errno != EPIPE)
 		r = failure(ret_failure, errno, "start");
 	if (r == 0) {
 		build_filter(l->plan, e.box);
-		if (write(e.go[1], "f", 1) != 1)
+		if (write(e.go[1], "f", 1) != 1 && errno != EPIPE)
 			r = failure(ret_failure, errno, "start");
 		l->meanwhile(l->ctx);
 	}

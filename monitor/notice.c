@@ -73,17 +73,28 @@ void notice_degraded(const struct launch_failure *f)
 		f->stage, strerror(f->err));
 }
 
+/* The doctor knows most causes, and their cures. */
+static bool failed_by_host(void)
+{
+	struct doctor_facts facts;
+	struct doctor_report report;
+
+	if (doctor_probe(&facts) < 0)
+		return false;
+	doctor_judge(&facts, &report);
+	if (!report.can_run)
+		cli_error(doctor_cure(report.blocker), "cannot start: %s", doctor_cause(report.blocker));
+	return !report.can_run;
+}
+
 void notice_failed(const struct launch_failure *f)
 {
 	const char *hint = "`gabion doctor` tells what this host offers";
 
-	if (strcmp(f->stage, "taking the listener") == 0 && f->err == EBUSY)
-		hint = doctor_cure(DOCTOR_LISTENER_BUSY);
-	else if (strcmp(f->stage, "taking the listener") == 0 && (f->err == EPERM || f->err == EACCES))
-		hint = doctor_cure(DOCTOR_YAMA_2);
-	else if (strcmp(f->stage, "Landlock") == 0)
-		hint = "this kernel has neither user namespaces for you nor Landlock: enable one (`gabion "
-		       "doctor` tells how)";
+	if (failed_by_host())
+		return;
+	if (strncmp(f->stage, "system call ", 12) == 0)
+		hint = "gabion needs Linux 5.9, and an outer sandbox or container that does not refuse this call";
 	cli_error(hint, "cannot start: %s: %s", f->stage, strerror(f->err));
 }
 
