@@ -77,7 +77,8 @@ static int home_files(struct places *p, const char *home)
 }
 
 /* What an option names literally is shown although a private directory would cover it. */
-static int named_places(struct places *p, const struct string_list *l, bool write, bool exec, char **ret_why)
+static int named_places(struct places *p, const char *option, const struct string_list *l, bool write, bool exec,
+			char **ret_why)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		if (strpbrk(l->v[i], "*?[") != NULL)
@@ -85,7 +86,7 @@ static int named_places(struct places *p, const struct string_list *l, bool writ
 		AUTO_FREE char *real = realpath(l->v[i], NULL);
 		if (real == NULL) {
 			int e = err_now();
-			(void)!asprintf(ret_why, "%s: %s", l->v[i], strerror(-e));
+			(void)!asprintf(ret_why, "%s %s: %s", option, l->v[i], strerror(-e));
 			return e;
 		}
 		if (strcmp(real, "/") == 0 || strncmp(real, "/proc", 5) == 0 ||
@@ -155,11 +156,11 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 	if (r == 0)
 		r = home_files(&p, home);
 	if (r == 0)
-		r = named_places(&p, &o->read, false, false, ret_why);
+		r = named_places(&p, "--read", &o->read, false, false, ret_why);
 	if (r == 0)
-		r = named_places(&p, &o->exec, false, true, ret_why);
+		r = named_places(&p, "--exec", &o->exec, false, true, ret_why);
 	if (r == 0)
-		r = named_places(&p, &o->write, true, false, ret_why);
+		r = named_places(&p, "--write", &o->write, true, false, ret_why);
 	if (r == 0 && strcmp(home, "/") == 0) {
 		(void)!asprintf(ret_why, "HOME is /: set it to a directory of your own");
 		r = -EINVAL;
