@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "monitor/state.h"
 #include "policy/glob.h"
 #include "profile.h"
 #include "util/err.h"
@@ -130,6 +131,24 @@ static int protect_hooks(struct policy_builder *b, const struct places *p, char 
 	return r;
 }
 
+/* Runs, their records and sockets, and other profiles' homes, wherever they lie: in a workspace, say. */
+static int hide_state(struct policy_builder *b, const struct places *p, char **ret_why)
+{
+	AUTO_FREE char *dir = NULL;
+	int r = state_dir(&dir);
+	AUTO_FREE char *real = r < 0 ? NULL : realpath(dir, NULL);
+
+	if (real == NULL)
+		return r < 0 ? r : err_now();
+	/* The home's source is in there; without a view it is the home. */
+	r = add_path(b, RULE_HIDE, real, "gabion's own state", ret_why);
+	if (r == 0 && strncmp(p->home, real, strlen(real)) == 0)
+		r = add_path(b, RULE_READ, p->home, "private home", ret_why);
+	if (r == 0 && strncmp(p->home, real, strlen(real)) == 0)
+		r = add_path(b, RULE_WRITE, p->home, "private home", ret_why);
+	return r;
+}
+
 /* Without a view the real home is as it is: hidden but for what is shown of it. */
 static int hide_home(struct policy_builder *b, const struct places *p, char **ret_why)
 {
@@ -172,6 +191,8 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 		if (r == 0 && p->v[i].exec)
 			r = add_path(b, RULE_EXEC, p->v[i].target, "shown by this run", ret_why);
 	}
+	if (r == 0)
+		r = hide_state(b, p, ret_why);
 	/* The container's own profile protects nothing of the kind. */
 	if (r == 0 && strcmp(o->profile, "runner") != 0)
 		r = protect_hooks(b, p, ret_why);
