@@ -150,8 +150,12 @@ int agent_infer(const char *command, struct agent *ret_agent)
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
 		struct agent a;
-		int r = agent_read(&files[i], &a);
+		int r;
 
+		/* Every start comes by here: only a file that holds the name at all is worth parsing. */
+		if (memmem(files[i].bytes, files[i].len, base, strlen(base)) == NULL)
+			continue;
+		r = agent_read(&files[i], &a);
 		if (r < 0)
 			return r;
 		for (size_t k = 0; k < a.commands.n; k++)
