@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -16,13 +17,18 @@
 #include "selffilter.h"
 #include "util/err.h"
 
-static int install(struct sock_fprog *prog)
+static int set_filter(const struct sock_fprog *prog)
 {
-	int r = 0;
-
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, prog) < 0)
-		r = err_now();
+		return err_now();
+	return 0;
+}
+
+static int install(struct sock_fprog *prog)
+{
+	int r = set_filter(prog);
+
 	filter_free(prog);
 	return r;
 }
@@ -74,10 +80,23 @@ int isolate_init(bool nested)
 }
 
 /* Tracer and relay while they have nothing to do. Should: end with the monitor. Mustn't: anything else. */
-int isolate_idle(void)
+int isolate_idle(void (*last)(void))
 {
 	static const int list[] = {NR_read, NR_exit_group, NR_exit, NR_restart_syscall, NR_rt_sigreturn};
-	return apply(list, ARRAY_LEN(list));
+	struct sock_filter insns[32];
+	struct sock_fprog prog = {.len = 0};
+	int r = selffilter_build(list, ARRAY_LEN(list), SELFFILTER_KILL, &prog);
+
+	if (r == 0 && prog.len > ARRAY_LEN(insns))
+		r = -E2BIG;
+	if (r == 0)
+		memcpy(insns, prog.filter, prog.len * sizeof(*insns));
+	filter_free(&(struct sock_fprog){.len = prog.len, .filter = prog.filter});
+	if (r < 0)
+		return r;
+	prog.filter = insns; /* the heap may be gone after the next line */
+	last();
+	return set_filter(&prog);
 }
 
 /*
