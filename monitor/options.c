@@ -1,6 +1,6 @@
 /*
- * Reading a command line by the table. getopt_long does the splitting, with "+" so that options end at the
- * command whose own options follow; around it stands what it leaves out: long options must be written out in
+ * Reading a command line by the table. getopt_long does the splitting, with "+" where options end at a
+ * command whose own options follow (elsewhere they may come after operands); around it stands what it leaves out: long options must be written out in
  * full (an abbreviation that works today is another option tomorrow), and whatever is wrong gets one sentence
  * that says what was most likely meant.
  */
@@ -146,6 +146,20 @@ static int unknown_letter(enum command command, char *const *argv, struct option
 	return unknown_option(command, letter, ret_fault);
 }
 
+/* Does another program's command line follow, so that options end at the first operand? */
+static bool ends_at_operand(enum command command)
+{
+	return command == COMMAND_TOP || command == COMMAND_RUN || command == COMMAND_EXPLAIN;
+}
+
+/* The word getopt_long will come to next: operands are passed over where options may follow them. */
+static char *const *next_word(enum command command, char *const *word)
+{
+	while (!ends_at_operand(command) && word[0] && (word[0][0] != '-' || word[0][1] == '\0'))
+		word++;
+	return word;
+}
+
 int options_next(enum command command, int argc, char **argv, int *state, enum option_id *ret_id,
 		 const char **ret_value, struct options_fault *ret_fault)
 {
@@ -170,13 +184,15 @@ int options_next(enum command command, int argc, char **argv, int *state, enum o
 		}
 	}
 	shorts[s] = '\0';
+	/* The "+" is left out where it does not hold. */
+	const char *form = shorts + !ends_at_operand(command);
 	if (*state == 0)
 		optind = 0; /* glibc: begin anew */
 	opterr = 0;
-	r = check_word(command, argv + (*state ? optind : 1), ret_fault);
+	r = check_word(command, next_word(command, argv + (*state ? optind : 1)), ret_fault);
 	if (r != 0)
 		return r;
-	c = getopt_long(argc, argv, shorts, longs, NULL);
+	c = getopt_long(argc, argv, form, longs, NULL);
 	*state = optind;
 	if (c == -1) {
 		*ret_id = OPTION_NONE;
