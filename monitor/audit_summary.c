@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "nr.h"
 #include "table.h"
 #include "text.h"
 #include "util/err.h"
@@ -188,6 +189,16 @@ static bool to_pattern(char *out, const char *object, size_t len)
 	return true;
 }
 
+/* Is there OBJECT outside? */
+static bool outside(const char *object, size_t len, struct stat *ret_st)
+{
+	char path[RECORD_OBJECT_MAX + 1];
+
+	memcpy(path, object, len);
+	path[len] = 0;
+	return fstatat(AT_FDCWD, path, ret_st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0;
+}
+
 /* A file that does not exist cannot be put into the guest's view: its directory is what can be made writable, unless that is
  * one at the top of the tree. Returns false where neither is to be advised. */
 static bool existing(char *pattern, const char *object, size_t len)
@@ -195,10 +206,10 @@ static bool existing(char *pattern, const char *object, size_t len)
 	char path[RECORD_OBJECT_MAX + 1];
 	struct stat st;
 
+	if (outside(object, len, &st))
+		return true;
 	memcpy(path, object, len);
 	path[len] = 0;
-	if (fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0)
-		return true;
 	char *slash = strrchr(path, '/'), *cut = strrchr(pattern, '/');
 
 	*slash = 0;
@@ -229,6 +240,45 @@ static bool add_again(struct policy_builder *b, const struct rule *r)
 	return policy_builder_add(b, r->kind, escaped, r->origin) == 0;
 }
 
+/* Does the floor make the place of this object for the run? Then the host's file is there only where a rule names it. */
+static bool is_private(const struct policy *p, const char *object, size_t len)
+{
+	char path[RECORD_OBJECT_MAX + 1];
+
+	memcpy(path, object, len);
+	path[len] = 0;
+	return policy_is_private(p, path);
+}
+
+/* Is a directory renamed? It carries what lies below it along. */
+static bool moves_directory(const struct entry *e)
+{
+	struct stat st;
+
+	if (e->nr != NR_rename && e->nr != NR_renameat && e->nr != NR_renameat2)
+		return false;
+	return (outside(e->object, e->object_len, &st) && S_ISDIR(st.st_mode)) ||
+	       (e->object2_len && outside(e->object + e->object_len, e->object2_len, &st) && S_ISDIR(st.st_mode));
+}
+
+/* Does P allow what E was refused? Where the old name already was the reason, the new one is not known: any beside it will do. */
+static bool allowed(const struct policy *p, const struct entry *e)
+{
+	const char *second = e->object + e->object_len;
+
+	if (moves_directory(e)) {
+		char beside[RECORD_OBJECT_MAX + 2];
+
+		memcpy(beside, e->object, e->object_len);
+		beside[e->object_len] = '~';
+		return policy_path_rename(p, e->object, e->object_len, e->object2_len ? second : beside,
+					  e->object2_len ? e->object2_len : e->object_len + 1,
+					  true).kind == VERDICT_ALLOW;
+	}
+	return policy_path(p, e->op, e->object, e->object_len).kind == VERDICT_ALLOW &&
+	       (!e->object2_len || policy_path(p, e->op, second, e->object2_len).kind == VERDICT_ALLOW);
+}
+
 /* Would the policy with these rules allow what E was refused? KINDS holds up to two kinds of rules. */
 static bool would_work(const struct policy *p, const struct entry *e, const char *const patterns[2],
 		       const enum rule_kind kinds[2])
@@ -245,12 +295,7 @@ static bool would_work(const struct policy *p, const struct entry *e, const char
 			ok = policy_builder_add(b, kinds[k], patterns[i], "advice") == 0;
 	}
 	ok = ok && policy_compile(b, &wider) == 0;
-	if (ok) {
-		const char *second = e->object + e->object_len;
-
-		ok = policy_path(wider, e->op, e->object, e->object_len).kind == VERDICT_ALLOW &&
-		     (!e->object2_len || policy_path(wider, e->op, second, e->object2_len).kind == VERDICT_ALLOW);
-	}
+	ok = ok && allowed(wider, e);
 	if (wider)
 		policy_free(wider);
 	if (b)
@@ -301,11 +346,28 @@ static const char *remark_for(const struct entry *e)
 	return "no option allows it";
 }
 
+/* Can what KIND names be put into the guest's view? For writing, PATTERN may become the directory's. */
+static bool can_be_shown(const struct policy *p, enum rule_kind kind, char *pattern, const char *object, size_t len)
+{
+	struct stat st;
+
+	if (kind == RULE_WRITE)
+		return existing(pattern, object, len);
+	return kind == RULE_EXCEPT || !is_private(p, object, len) || outside(object, len, &st);
+}
+
+static const char *make_it_first(enum rule_kind k)
+{
+	return k == RULE_WRITE ? "make it outside first, then --write it" :
+	       k == RULE_EXEC  ? "make it outside first, then --exec it" :
+				 "make it outside first, then --read it";
+}
+
 static void advise(const struct policy *p, const struct entry *e, struct advice *ret_a)
 {
 	enum rule_kind allow = e->op == OP_WRITE ? RULE_WRITE : e->op == OP_EXEC ? RULE_EXEC : RULE_READ;
-	const enum rule_kind tries[3][2] = { { RULE_EXCEPT, RULE_NONE }, { RULE_EXCEPT, allow }, { allow, RULE_NONE } };
-	const size_t from = e->kind == RULE_HIDE || e->kind == RULE_PROTECT ? 0 : 2, to = from == 0 ? 2 : 3;
+	enum rule_kind tries[][2] = { { RULE_EXCEPT, RULE_NONE }, { RULE_EXCEPT, allow }, { allow, RULE_NONE } };
+	size_t from = e->kind == RULE_HIDE || e->kind == RULE_PROTECT ? 0 : 2, to = from == 0 ? 2 : 3;
 
 	*ret_a = (struct advice){ .remark = remark_for(e) };
 	if (ret_a->remark || !p || (e->op != OP_READ && e->op != OP_WRITE && e->op != OP_EXEC && e->op != OP_STAT))
@@ -318,20 +380,27 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 			return;
 		ret_a->patterns[i] = ret_a->pattern[i];
 	}
+	if (e->kind == RULE_HIDE && is_private(p, objects[0], lens[0])) {
+		/* Without what hides it there is nothing yet: it has to be shown, which may be enough. */
+		tries[0][0] = allow;
+	}
 	for (size_t k = from; k < to; k++) {
 		if (!would_work(p, e, ret_a->patterns, tries[k]))
 			continue;
+		enum rule_kind shown = tries[k][1] != RULE_NONE ? tries[k][1] : tries[k][0];
 		bool there = true;
 
-		for (int i = 0; i < 2 && lens[i] && tries[k][0] == RULE_WRITE; i++)
-			there = there && existing(ret_a->pattern[i], objects[i], lens[i]);
+		for (int i = 0; i < 2 && lens[i]; i++)
+			there = there && can_be_shown(p, shown, ret_a->pattern[i], objects[i], lens[i]);
 		/* Asked again: a directory's rule may be a weaker one than the file's own. */
 		if (there && would_work(p, e, ret_a->patterns, tries[k]))
 			memcpy(ret_a->kinds, tries[k], sizeof(ret_a->kinds));
 		else
-			ret_a->remark = "make it outside first, then --write it";
+			ret_a->remark = make_it_first(shown);
 		return;
 	}
+	if (e->op == OP_WRITE && e->kind == RULE_PROTECT)
+		ret_a->remark = "no single option: names in it are protected";
 }
 
 /* -- Printing -- */

@@ -412,6 +412,63 @@ static void test_summary(void **state)
 	free(s);
 }
 
+/* Advice in places the run has of its own, and for directories that hold protected names. */
+static void test_advice_that_works(void **state)
+{
+	char mine[96], moved[96], *s;
+	struct record r;
+
+	(void)state;
+	snprintf(mine, sizeof(mine), "%s/.ssh/key", dir);
+	snprintf(moved, sizeof(moved), "%s/repo/.git", dir);
+	s = strrchr(mine, '/');
+	*s = 0;
+	assert_int_equal(mkdir(mine, 0700), 0);
+	*s = '/';
+	assert_int_equal(close(creat(mine, 0600)), 0);
+	s = strrchr(moved, '/');
+	*s = 0;
+	assert_int_equal(mkdir(moved, 0700), 0);
+	*s = '/';
+	assert_int_equal(mkdir(moved, 0700), 0);
+
+	struct policy_builder *b;
+	struct policy *p;
+	char at[128];
+
+	assert_int_equal(policy_builder_new(&b), 0);
+	policy_builder_add(b, RULE_WRITE, dir, "profile agent");
+	snprintf(at, sizeof(at), "%s/.ssh", dir);
+	policy_builder_add(b, RULE_HIDE, at, "profile agent");
+	policy_builder_private(b, at);
+	policy_builder_add(b, RULE_WRITE, "/private", "profile agent");
+	policy_builder_private(b, "/private");
+	policy_builder_add(b, RULE_PROTECT, "/**/.git/hooks", "profile agent");
+	assert_int_equal(policy_compile(b, &p), 0);
+	policy_builder_free(b);
+	audit_policy(audit, p);
+	policy_free(policy);
+	policy = p;
+
+	add(OP_READ, mine, 4);
+	snprintf(at, sizeof(at), "%s/.ssh/none", dir);
+	add(OP_READ, at, 3);
+	add(OP_EXEC, "/private/dropped", 2);
+	r = refusal(OP_WRITE, moved);
+	r.nr = SYS_rename;
+	r.rule = policy_path_move(policy, moved, strlen(moved), true).rule->id;
+	record_put(ring, &r);
+	s = summary(false, "abc");
+	char want[160];
+
+	snprintf(want, sizeof(want), "to allow: --read %s\n", mine);
+	assert_non_null(strstr(s, want));
+	assert_non_null(strstr(s, "to allow: make it outside first, then --read it\n"));
+	assert_non_null(strstr(s, "to allow: make it outside first, then --exec it\n"));
+	assert_non_null(strstr(s, "to allow: no single option: names in it are protected\n"));
+	free(s);
+}
+
 /* More than fits, and more than is kept. */
 static void test_summary_many(void **state)
 {
@@ -466,6 +523,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_files, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_summary, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_advice_that_works, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_summary_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cost, setup, teardown),
 	};
