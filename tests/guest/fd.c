@@ -1,4 +1,5 @@
-/* Changes through descriptors, and memory files. What differs natively (whether one may be executed) is not asked. */
+/* Changes through descriptors, and memory files. What differs natively (whether one may be executed) is not
+ * asked. */
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/xattr.h>
