@@ -88,9 +88,11 @@ static uint32_t hash_bytes(uint32_t h, const void *p, size_t n)
 	return h;
 }
 
-/* Calls that name an object are alike by what they ask of it; others by the call. */
+/* Calls that name an object are alike by what they ask of it; others by the call. A rename asks more than a write. */
 static int key_nr(const struct record *r)
 {
+	if (r->nr == NR_rename || r->nr == NR_renameat || r->nr == NR_renameat2)
+		return NR_renameat2;
 	return r->op != OP_NONE && r->object_len ? -1 : r->nr;
 }
 
@@ -255,7 +257,7 @@ static bool moves_directory(const struct entry *e)
 {
 	struct stat st;
 
-	if (e->nr != NR_rename && e->nr != NR_renameat && e->nr != NR_renameat2)
+	if (e->nr != NR_renameat2)
 		return false;
 	return (outside(e->object, e->object_len, &st) && S_ISDIR(st.st_mode)) ||
 	       (e->object2_len && outside(e->object + e->object_len, e->object2_len, &st) && S_ISDIR(st.st_mode));
