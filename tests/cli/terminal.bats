@@ -22,7 +22,7 @@ END
 drive() {
   local uid=()
   launcher
-  [ "$(id -u)" -ne 0 ] || [ "$mode" = root ] || uid=(PTY_UID=$MODE_UID)
+  [ "$(id -u)" -ne 0 ] || [ "$mode" = root ] || uid=("PTY_UID=$MODE_UID")
   env "${uid[@]}" python3 "$SRC/tests/lib/pty_drive.py" "$1" "$ws/.launch" "$GABION" run --quiet "${@:2}" -- 3>&-
 }
 
