@@ -14,10 +14,14 @@
 
 /* glibc >= 2.36 declares open_tree, move_mount, fsopen, fsconfig, fsmount, mount_setattr. */
 
-/* Sets SET on the detached or attached mount FD, with everything below it where RECURSIVE. 0 or -1 with errno. */
+/*
+ * Sets SET on the detached or attached mount FD, with everything below it where RECURSIVE. 0 or -1 with errno. Always
+ * makes it private: a clone of a shared mount is its peer, and what is mounted on it would appear on the host
+ * (mount_namespaces(7); systemd makes all mounts shared).
+ */
 static inline int mount_attrs(int fd, uint64_t set, uint64_t clear, bool recursive)
 {
-	struct mount_attr a = { .attr_set = set, .attr_clr = clear };
+	struct mount_attr a = { .attr_set = set, .attr_clr = clear, .propagation = MS_PRIVATE };
 	return mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &a, sizeof(a));
 }
 
