@@ -131,8 +131,27 @@ static int protect_hooks(struct policy_builder *b, const struct places *p, char 
 	return r;
 }
 
+static bool same_or_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+	return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+/* Whether the host's PATH is in the guest's sight: not covered by its private home, or shown in there again.
+ */
+static bool in_sight(const struct places *p, const char *path, enum floor_mode mode)
+{
+	bool shown = mode == FLOOR_BARE || !same_or_below(path, p->home);
+
+	for (size_t i = 0; p->workspaces[i] != NULL; i++)
+		shown = shown || same_or_below(path, p->workspaces[i]);
+	for (size_t i = 0; i < p->n; i++)
+		shown = shown || same_or_below(path, p->v[i].target);
+	return shown;
+}
+
 /* Runs, their records and sockets, and other profiles' homes, wherever they lie: in a workspace, say. */
-static int hide_state(struct policy_builder *b, const struct places *p, char **ret_why)
+static int hide_state(struct policy_builder *b, const struct places *p, enum floor_mode mode, char **ret_why)
 {
 	AUTO_FREE char *dir = NULL;
 	int r = state_dir(&dir);
@@ -140,11 +159,13 @@ static int hide_state(struct policy_builder *b, const struct places *p, char **r
 
 	if (real == NULL)
 		return r < 0 ? r : err_now();
-	/* The home's source is in there; without a view it is the home. */
+	if (!in_sight(p, real, mode))
+		return 0;
 	r = add_path(b, RULE_HIDE, real, "gabion's own state", ret_why);
-	if (r == 0 && strncmp(p->home, real, strlen(real)) == 0)
+	/* Without a view the home is in there. */
+	if (r == 0 && same_or_below(p->home, real))
 		r = add_path(b, RULE_READ, p->home, "private home", ret_why);
-	if (r == 0 && strncmp(p->home, real, strlen(real)) == 0)
+	if (r == 0 && same_or_below(p->home, real))
 		r = add_path(b, RULE_WRITE, p->home, "private home", ret_why);
 	return r;
 }
@@ -192,7 +213,7 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 			r = add_path(b, RULE_EXEC, p->v[i].target, "shown by this run", ret_why);
 	}
 	if (r == 0)
-		r = hide_state(b, p, ret_why);
+		r = hide_state(b, p, mode, ret_why);
 	/* The container's own profile protects nothing of the kind. */
 	if (r == 0 && strcmp(o->profile, "runner") != 0)
 		r = protect_hooks(b, p, ret_why);
