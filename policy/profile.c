@@ -200,6 +200,8 @@ static const struct line executed[] = {
 	/* From here on nothing is excepted: hooks and shells run at once. Submodules keep theirs below .git/modules. */
 	{ RULE_PROTECT, "**/.git/hooks/**", ALWAYS, false },
 	{ RULE_PROTECT, "**/.git/modules/**/hooks/**", ALWAYS, false },
+	/* Names the directory that config and hooks are taken from; only a worktree's has one, below worktrees/. */
+	{ RULE_PROTECT, "**/.git/commondir", ALWAYS, false },
 	{ RULE_PROTECT, "**/.envrc", ALWAYS, false },
 	{ RULE_PROTECT, "~/.bashrc", ALWAYS, false },
 	{ RULE_PROTECT, "~/.bash_profile", ALWAYS, false },

@@ -28,7 +28,7 @@ harmless() {
 
 state_of_hooks() {
   (cd "$WS" && find . -not -path '*/node_modules/*' \( -path '*/.git/hooks*' -o -path '*/.git/modules/*hooks*' -o -name .git -type l -o \
-    -path '*/.vscode/*' -o -name .envrc -o -name .mcp.json \) \
+    -path '*/.vscode/*' -o -name .envrc -o -name .mcp.json -o -path '*/.git/commondir' \) \
     -printf '%p %m %s %l\n' | sort && cat .git/hooks/pre-commit project/.vscode/tasks.json)
 }
 
@@ -81,6 +81,7 @@ mkdir -p node_modules/p/.vscode && echo x >node_modules/p/.vscode/tasks.json && 
 mkdir -p node_modules/.vscode && echo x >node_modules/.vscode/tasks.json && mv node_modules plain
 echo x >.envrc
 echo x >.mcp.json
+echo ../e >.git/commondir
 GIT_TEMPLATE_DIR=/usr/share/git-core/templates git init -q new
 EOF
 }
