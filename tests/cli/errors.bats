@@ -61,6 +61,7 @@ says() {
   says run --agent claud true --- "did you mean claude"
   says run --mediate sometimes true --- "auto, all"
   says run --env =x true --- "names no variable"
+  says run --exec '/usr/bin/*' true --- "cannot be a pattern"
 }
 
 @test "what is not there yet says what it arrives with" {
