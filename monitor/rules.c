@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "monitor/state.h"
@@ -113,20 +114,31 @@ static bool is_git_dir(const char *dir)
 	return true;
 }
 
-/* Profiles know hooks below a directory named .git: a git directory of another name has its own rule. */
-static int protect_hooks(struct policy_builder *b, const struct places *p, char **ret_why)
+/*
+ * Profiles know hooks below a directory named .git: a git directory of another name has its own rule. Where
+ * .git is a file (a linked worktree, a submodule) it stays what it is: it names the directory that has config
+ * and hooks.
+ */
+static int protect_git(struct policy_builder *b, const struct places *p, char **ret_why)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && p->workspaces[i] != NULL; i++) {
 		AUTO_FREE char *hooks = NULL;
-		if (!is_git_dir(p->workspaces[i]))
-			continue;
+		AUTO_FREE char *dot_git = NULL;
+		struct stat st;
 		if (asprintf(&hooks, "%s/hooks", p->workspaces[i]) < 0) {
 			hooks = NULL;
 			return -ENOMEM;
 		}
-		r = add_path(b, RULE_PROTECT, hooks, "hooks of a git directory", ret_why);
+		if (asprintf(&dot_git, "%s/.git", p->workspaces[i]) < 0) {
+			dot_git = NULL;
+			return -ENOMEM;
+		}
+		if (is_git_dir(p->workspaces[i]))
+			r = add_path(b, RULE_PROTECT, hooks, "hooks of a git directory", ret_why);
+		if (r == 0 && lstat(dot_git, &st) == 0 && S_ISREG(st.st_mode))
+			r = add_path(b, RULE_PROTECT, dot_git, "the name of a git directory", ret_why);
 	}
 	return r;
 }
@@ -216,7 +228,7 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 		r = hide_state(b, p, mode, ret_why);
 	/* The container's own profile protects nothing of the kind. */
 	if (r == 0 && strcmp(o->profile, "runner") != 0)
-		r = protect_hooks(b, p, ret_why);
+		r = protect_git(b, p, ret_why);
 	if (r == 0)
 		r = add_list(b, RULE_READ, &o->read, "--read", ret_why);
 	if (r == 0)

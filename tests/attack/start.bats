@@ -17,7 +17,10 @@ setup() {
     (cd "$WS/wt" && in_mode "$1" "$GABION" run --quiet -- sh -c 'git status >/dev/null && echo x >>"$0"' "$WS/repo/.git/description") || return 1
     tail -n 1 "$WS/repo/.git/description" | grep -qx x || return 1
     (cd "$WS/wt" && in_mode "$1" "$GABION" run --quiet -- sh -c 'echo x >"$0"' "$WS/repo/.git/hooks/post-commit") 2>/dev/null && return 1
-    [ ! -e "$WS/repo/.git/hooks/post-commit" ]
+    [ ! -e "$WS/repo/.git/hooks/post-commit" ] || return 1
+    # Nor does the worktree become another repository's.
+    (cd "$WS/wt" && in_mode "$1" "$GABION" run --quiet -- sh -c 'echo "gitdir: evil" >.git; mv .git x; rm .git; echo >new && mv new .git') 2>/dev/null
+    native "$1" git -C wt status >/dev/null
   }
   each_mode t
 }
