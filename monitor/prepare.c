@@ -100,6 +100,23 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 	return r;
 }
 
+/* Without a view the guest's home is at a path of its own and shows nothing of the real one's .gitconfig: git
+ * would not know who commits. It may be read where it is. */
+static int git_identity(struct prepared *p)
+{
+	AUTO_FREE char *theirs = NULL, *own = NULL;
+	const char *home = getenv("HOME");
+
+	if (home == NULL || strcmp(p->places.home, p->places.home_source) != 0 ||
+	    environment_get(&p->env, "GIT_CONFIG_GLOBAL") != NULL)
+		return 0;
+	if (asprintf(&theirs, "%s/.gitconfig", home) < 0 || asprintf(&own, "%s/.gitconfig", p->places.home) < 0)
+		return -ENOMEM;
+	if (access(own, F_OK) == 0 || access(theirs, R_OK) < 0)
+		return 0;
+	return environment_set(&p->env, "GIT_CONFIG_GLOBAL", theirs);
+}
+
 static int build_env(const struct run_options *o, struct prepared *p, const struct string_list *from_agent)
 {
 	struct string_list pass = {NULL, 0};
@@ -123,6 +140,8 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 	/* No hook of a template may run later on the host: git copies none from an empty template. */
 	if (r == 0)
 		r = environment_set(&p->env, "GIT_TEMPLATE_DIR", "");
+	if (r == 0)
+		r = git_identity(p);
 	if (r == 0 && environment_get(&p->env, "PWD") != NULL)
 		r = environment_set(&p->env, "PWD", p->places.cwd);
 	if (r == 0)
