@@ -348,13 +348,14 @@ static const char *remark_for(const struct entry *e)
 	return "no option allows it";
 }
 
-/* Can what KIND names be put into the guest's view? For writing, PATTERN may become the directory's. */
-static bool can_be_shown(const struct policy *p, enum rule_kind kind, char *pattern, const char *object, size_t len)
+/* Can what KIND names be put into the guest's view? For writing, PATTERN may become the directory's, but nothing is lifted from a
+ * whole directory (the home) for one file in it. */
+static bool can_be_shown(const struct policy *p, enum rule_kind kind, bool lifts, char *pattern, const char *object, size_t len)
 {
 	struct stat st;
 
 	if (kind == RULE_WRITE)
-		return existing(pattern, object, len);
+		return lifts ? outside(object, len, &st) : existing(pattern, object, len);
 	return kind == RULE_EXCEPT || !is_private(p, object, len) || outside(object, len, &st);
 }
 
@@ -393,7 +394,7 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 		bool there = true;
 
 		for (int i = 0; i < 2 && lens[i]; i++)
-			there = there && can_be_shown(p, shown, ret_a->pattern[i], objects[i], lens[i]);
+			there = there && can_be_shown(p, shown, tries[k][0] == RULE_EXCEPT, ret_a->pattern[i], objects[i], lens[i]);
 		/* Asked again: a directory's rule may be a weaker one than the file's own. */
 		if (there && would_work(p, e, ret_a->patterns, tries[k]))
 			memcpy(ret_a->kinds, tries[k], sizeof(ret_a->kinds));
