@@ -121,7 +121,11 @@ run_guest() {
 
 # A real program's script: the same output and status natively and inside, in the same place, on every floor.
 run_real() {
-  local script name mode ws status reason
+  local script name mode ws status reason SRC=$T/src
+  # A copy everybody may read: the checkout may lie where only its owner may go.
+  mkdir -p "$SRC/tests/lib" && cp -r include policy Makefile "$SRC/" && cp tests/lib/embed.sh "$SRC/tests/lib/"
+  chmod -R a+rX "$SRC"
+  export SRC
   for script in tests/real/*.sh; do
     name=${script##*/}
     for mode in $modes; do
@@ -131,7 +135,7 @@ run_real() {
         continue
       fi
       ws=$(mode_workspace "$mode")
-      (cd "$ws" && in_mode "$mode" timeout 120 bash -c "$(cat "$SRC/$script")") >"$T/native" 2>"$T/native.err" </dev/null
+      (cd "$ws" && in_mode "$mode" timeout 120 bash -c "$(cat "$here/$script")") >"$T/native" 2>"$T/native.err" </dev/null
       status=$?
       if [ "$status" -eq 77 ]; then
         skip "real/$name ($mode)" "$(tail -n 1 "$T/native")"
@@ -140,7 +144,7 @@ run_real() {
       fi
       echo "status $status" >>"$T/native"
       find "$ws" -mindepth 1 -delete
-      (cd "$ws" && gabion_run "$mode" --read "$SRC" -- timeout 120 bash -c "$(cat "$SRC/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
+      (cd "$ws" && gabion_run "$mode" --read "$SRC" -- timeout 120 bash -c "$(cat "$here/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
       echo "status $?" >>"$T/guest"
       rm -rf "$ws"
       if cmp -s "$T/native" "$T/guest"; then
