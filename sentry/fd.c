@@ -81,10 +81,13 @@ struct reply fd_fchmod(struct call *c)
 {
 	AUTO_FD int dup = -1;
 	struct reply reply;
+	struct stat st;
 
 	if (!take(c, &dup, &reply) || !permit(c, dup, &reply))
 		return reply;
-	return fs_answer(fchmod(dup, (mode_t)(uint16_t)c->ev.args[1]));
+	if (fstat(dup, &st) < 0)
+		return fs_answer(-1);
+	return fs_answer(fchmod(dup, fs_mode((mode_t)(uint16_t)c->ev.args[1], S_ISDIR(st.st_mode))));
 }
 
 struct reply fd_fchown(struct call *c)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "sentry/handle.h"
@@ -33,6 +34,15 @@ bool fs_permit(struct call *c, int index, enum op op, const struct object *o, st
 bool fs_ready(struct call *c, struct reply *ret_reply);
 /* The result of a system call of ours, -1 with errno: the guest's answer. */
 struct reply fs_answer(long r);
+/*
+ * The mode a guest may give a file: without set-id bits, which would outlive the run, on files that belong outside to
+ * whoever owns the workspace. Dropped without a word, as the kernel drops the group's for who is not in it. On
+ * directories the group's bit means something else.
+ */
+static inline mode_t fs_mode(mode_t mode, bool dir)
+{
+	return mode & ~(mode_t)(dir ? S_ISUID : S_ISUID | S_ISGID);
+}
 /* What call_read() and its like returned, not 0: positive for the guest, negative: drop. */
 struct reply fs_fault(int r);
 

@@ -118,7 +118,7 @@ static struct reply do_mknod(struct call *c, int dirfd, mode_t mode)
 		return call_fail(c, r);
 	if (!fs_ready(c, &reply))
 		return reply;
-	return fs_answer(mknodat(o.parent, last_of(&o).name, mode, 0));
+	return fs_answer(mknodat(o.parent, last_of(&o).name, fs_mode(mode, false), 0));
 }
 
 struct reply fs_change_mknod(struct call *c)

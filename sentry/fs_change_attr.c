@@ -59,12 +59,16 @@ static struct reply do_chmod(struct call *c, int dirfd, mode_t mode, unsigned in
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
 	struct reply reply;
+	struct stat st;
 	char path[32];
 
 	if ((flags & ~(unsigned int)AT_PATH_FLAGS) != 0)
 		return reply_deny(EINVAL);
 	if (!hold(c, dirfd, flags, &o, path, &reply))
 		return reply;
+	if (fstat(o.fd, &st) < 0)
+		return fs_answer(-1);
+	mode = fs_mode(mode, S_ISDIR(st.st_mode));
 	return fs_answer(syscall(SYS_fchmodat, c->s->proc_fd, path, mode));
 }
 

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "sentry/caller.h"
+#include "sentry/fs.h"
 #include "sentry/fs_open.h"
 #include "sentry/path.h"
 #include "util/err.h"
@@ -301,7 +302,7 @@ static int create(struct call *c, int dir, const char *name, const struct open_a
 		errno = -r;
 		return -1;
 	}
-	return openat(dir, name, (int)(a->flags | more) | O_CLOEXEC | O_NOCTTY, (mode_t)a->mode);
+	return openat(dir, name, (int)(a->flags | more) | O_CLOEXEC | O_NOCTTY, fs_mode((mode_t)a->mode, false));
 }
 
 static struct reply open_create(struct call *c, const struct open_args *a)
