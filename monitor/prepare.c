@@ -106,13 +106,15 @@ static int git_identity(struct prepared *p)
 {
 	AUTO_FREE char *theirs = NULL, *own = NULL;
 	const char *home = getenv("HOME");
+	struct stat st;
 
 	if (home == NULL || strcmp(p->places.home, p->places.home_source) != 0 ||
 	    environment_get(&p->env, "GIT_CONFIG_GLOBAL") != NULL)
 		return 0;
 	if (asprintf(&theirs, "%s/.gitconfig", home) < 0 || asprintf(&own, "%s/.gitconfig", p->places.home) < 0)
 		return -ENOMEM;
-	if (access(own, F_OK) == 0 || access(theirs, R_OK) < 0)
+	/* An empty one is what a view's mount leaves behind. */
+	if ((stat(own, &st) == 0 && st.st_size > 0) || access(theirs, R_OK) < 0)
 		return 0;
 	return environment_set(&p->env, "GIT_CONFIG_GLOBAL", theirs);
 }
