@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #include "nr.h"
+#include "monitor/rules.h"
 #include "table.h"
 #include "text.h"
 #include "util/err.h"
@@ -383,10 +384,11 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 			return;
 		ret_a->patterns[i] = ret_a->pattern[i];
 	}
-	if (e->kind == RULE_HIDE && is_private(p, objects[0], lens[0])) {
-		/* Without what hides it there is nothing yet: it has to be shown, which may be enough. */
+	/* Without what hides it there is nothing yet, or still a whole home around it that the floor holds back: it has to be
+	 * shown, which may be enough. */
+	if (e->kind == RULE_HIDE &&
+	    (is_private(p, objects[0], lens[0]) || strcmp(e->origin, RULES_HOME_ORIGIN) == 0))
 		tries[0][0] = allow;
-	}
 	for (size_t k = from; k < to; k++) {
 		if (!would_work(p, e, ret_a->patterns, tries[k]))
 			continue;

@@ -190,7 +190,7 @@ static int hide_home(struct policy_builder *b, const struct places *p, char **re
 	int r = 0;
 
 	if (real != NULL && strcmp(real, "/") != 0)
-		r = add_path(b, RULE_HIDE, real, "the home without a view", ret_why);
+		r = add_path(b, RULE_HIDE, real, RULES_HOME_ORIGIN, ret_why);
 	if (r == 0)
 		r = add_path(b, RULE_READ, p->home, "private home", ret_why);
 	if (r == 0)

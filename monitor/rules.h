@@ -8,6 +8,9 @@
 #include "monitor/options.h"
 #include "policy.h"
 
+/* Origin of the rule that hides the real home where there is no view. */
+#define RULES_HOME_ORIGIN "the home without a view"
+
 /* Adds the profile's rules, what PLACES shows and the options' rules, last and so on top, to a new builder.
  * -errno; RET_WHY (allocated) says which rule could not be taken. */
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
