@@ -100,7 +100,7 @@ place_swap() {
   t() {
     got native "$1" sh -c "$fresh" "$ATTACK/rename_race" || return 1
     held each_way_of inside "$1" -- sh -c "$fresh" "$ATTACK/rename_race" || return 1
-    got inside "$1" --unprotect '**/.git/hooks/**' --unprotect '**/.git/modules/**/hooks/**' -- sh -c "$fresh" "$ATTACK/rename_race"
+    got inside "$1" --unprotect '**/.git/commondir' --unprotect '**/.git/hooks/**' --unprotect '**/.git/modules/**/hooks/**' -- sh -c "$fresh" "$ATTACK/rename_race"
   }
   each_mode t
 }
