@@ -83,6 +83,9 @@ void ids_release(struct floor_ids *ids);
 /* places.c. -errno with RET_WHY (allocated: free). The private home is made where missing. */
 int places_find(const struct run_options *o, enum floor_mode mode, struct places *ret_places, char **ret_why);
 void places_free(struct places *p);
+
+/* home_links.c. BARE: links in the private home to the files P shows of the real one, HOME. Best effort. */
+void home_links(const struct places *p, const char *home);
 /* Adds one place. LINK: a symlink's text, SOURCE then NULL. Strings are copied. A target already there is
  * left as it is, but gains write and exec where asked now. -ENOMEM. */
 int places_add(struct places *p, const char *source, const char *target, bool write, bool exec,

@@ -171,6 +171,8 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 	}
 	if (p.n > 0)
 		qsort(p.v, p.n, sizeof(*p.v), by_target);
+	if (mode == FLOOR_BARE)
+		home_links(&p, home);
 	*ret_places = p;
 	return 0;
 }
