@@ -66,7 +66,7 @@ struct policy *policy_free(struct policy *p);
  */
 int policy_builder_private(struct policy_builder *b, const char *path);
 
-/* Does the literal PATH lie in a place policy_builder_private() named? */
+/* Does the literal PATH lie in a place policy_builder_private() named, and does no longer rule show the host there again? */
 bool policy_is_private(const struct policy *p, const char *path);
 
 /* The errno a refused write is answered with where no restriction but the lack of a write rule decided:

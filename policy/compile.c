@@ -431,10 +431,23 @@ int policy_compile(const struct policy_builder *b, struct policy **ret_p)
 
 bool policy_is_private(const struct policy *p, const char *path)
 {
-	for (size_t i = 0; p->private[i]; i++)
-		if (path_covers(p->private[i], strlen(p->private[i]), path))
-			return true;
-	return false;
+	size_t private = 0, shown = 0;
+
+	for (size_t i = 0; p->private[i]; i++) {
+		size_t len = strlen(p->private[i]);
+
+		if (len > private && path_covers(p->private[i], len, path))
+			private = len;
+	}
+	/* A longer rule shows something of the host in there again: the workspace below /tmp. */
+	for (size_t i = 0; i < p->n; i++) {
+		const struct rule *r = &p->rules[i];
+
+		if ((r->kind == RULE_READ || r->kind == RULE_WRITE) && r->literal_len > shown &&
+		    path_covers(r->pattern, r->literal_len, path))
+			shown = r->literal_len;
+	}
+	return private > 0 && private >= shown;
 }
 
 struct policy *policy_free(struct policy *p)

@@ -23,6 +23,7 @@
 
 #include "sentry/fs.h"
 #include "sentry/net.h"
+#include "sentry/net_bound.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -213,6 +214,24 @@ static void path_of(const struct net_addr *addr, char ret_path[sizeof(addr->a.un
 	ret_path[len] = '\0';
 }
 
+/*
+ * In a place that the host sees as well, a socket must be one that the guest bound: one of the host's listens outside. Where binds
+ * are the kernel's affair nobody can tell, and a rule let it (docs/LIMITS.md).
+ */
+static bool own_socket(struct call *c, const struct object *o, struct reply *ret_reply)
+{
+	struct stat st;
+
+	if (policy_is_private(c->policy, o->path) || c->s->plan->level[PLAN_BIND] != LEVEL_EMULATE)
+		return true;
+	if (fstat(o->fd, &st) < 0)
+		return answer(errno, ret_reply);
+	/* What is no socket gets the kernel's own answer. */
+	if (!S_ISSOCK(st.st_mode) || net_bound_has(&st))
+		return true;
+	return refuse(c, EACCES, ret_reply);
+}
+
 static bool judge_unix_path(struct call *c, const struct net_addr *addr, enum net_use use,
 			    struct object *ret_obj, struct reply *ret_reply)
 {
@@ -226,7 +245,7 @@ static bool judge_unix_path(struct call *c, const struct net_addr *addr, enum ne
 		return false;
 	}
 	if (use != NET_BIND)
-		return fs_permit(c, 0, OP_CONNECT, ret_obj, ret_reply);
+		return fs_permit(c, 0, OP_CONNECT, ret_obj, ret_reply) && own_socket(c, ret_obj, ret_reply);
 	if (ret_obj->dots || ret_obj->fd >= 0)
 		return fs_permit(c, 0, OP_STAT, ret_obj, ret_reply) && answer(EADDRINUSE, ret_reply);
 	return fs_permit(c, 0, OP_WRITE, ret_obj, ret_reply);

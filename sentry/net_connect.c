@@ -20,6 +20,7 @@
 
 #include "sentry/fs.h"
 #include "sentry/net.h"
+#include "sentry/net_bound.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -136,6 +137,7 @@ static struct reply bind_in_parent(struct call *c, const struct net_socket *sock
 	struct net_addr addr = NET_ADDR_NULL;
 	char name[NAME_MAX + 2];
 	struct reply reply;
+	struct stat st;
 	int r, n;
 
 	n = snprintf(name, sizeof(name), "%s%s", o->name, o->slash ? "/" : "");
@@ -154,6 +156,9 @@ static struct reply bind_in_parent(struct call *c, const struct net_socket *sock
 	reply = fs_answer(fchdir(o->parent));
 	if (reply.kind == REPLY_VALUE)
 		reply = fs_answer(bind(sock->fd, &addr.a.any, addr.len));
+	/* By the name just made: only the guest could have put another file there meanwhile, and no socket of the host's. */
+	if (reply.kind == REPLY_VALUE && fstatat(o->parent, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
+		net_bound_add(&st);
 	r = fs_enter_proc(c);
 	return r == 0 ? reply : call_fail(c, r);
 }
