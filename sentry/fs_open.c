@@ -426,6 +426,9 @@ static struct reply open_observed(struct call *c, const struct open_args *a)
 	if (r == ENOENT && v.err == ENOENT && v.rule != NULL && v.rule->kind == RULE_HIDE &&
 	    written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0)
 		return call_refuse(c, call_judge(c, 0, op, o.path, o.path_len));
+	/* A file outside the view that the caller holds (its redirected output): not to be opened anew, as where we perform it. */
+	if (r == EACCES)
+		return reply_deny(EACCES);
 	if (r != 0)
 		return reply_continue(c);
 	/* An open that may create but finds the file there is not a write by itself. */
