@@ -266,8 +266,7 @@ static void judge_memory(const struct doctor_facts *f, bool view, struct doctor_
 void doctor_judge(const struct doctor_facts *f, struct doctor_report *ret_report)
 {
 	/* What gabion cannot do without, in the order in which it is worth mending. */
-	static const enum doctor_check needed[] = {CHECK_KERNEL, CHECK_NOTIFY, CHECK_YAMA, CHECK_MEMORY,
-						   CHECK_GETFD};
+	static const enum doctor_check needed[] = {CHECK_KERNEL, CHECK_NOTIFY, CHECK_YAMA, CHECK_MEMORY};
 	struct doctor_report r;
 	bool view;
 

@@ -5,7 +5,8 @@
  *
  * The command's process installs the guest's filter itself and writes the listener's number to the sentry,
  * which takes it with pidfd_getfd: a message with a descriptor would be a notified call nobody could answer
- * yet. It executes the command only after the sentry said that it listens.
+ * yet. Where that is refused init sends it: until the sentry has it both share one table of descriptors. The
+ * command is executed only after the sentry said that it listens.
  *
  * Should: be beyond the guest's reach (not dumpable, own seccomp list), forward signals the monitor sends.
  * Mustn't: let a descriptor but 0, 1 and 2 reach the command; read anything a guest wrote.
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +236,30 @@ static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int e
 	_exit(EXIT_SUCCESS);
 }
 
+/* Sends the sentry the descriptor it asks for, until it has what it needs. */
+static void hand_over(int hand)
+{
+	char c = 0;
+	struct iovec iov = {.iov_base = &c, .iov_len = 1};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u = {.buf = {0}};
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
+	int value;
+
+	while (read(hand, &value, sizeof(value)) == sizeof(value)) {
+		struct cmsghdr *m = &u.align;
+		m->cmsg_level = SOL_SOCKET;
+		m->cmsg_type = SCM_RIGHTS;
+		m->cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(m), &value, sizeof(int));
+		if (sendmsg(hand, &mh, MSG_NOSIGNAL) < 0)
+			return;
+	}
+}
+
 _Noreturn void init_main(struct init_config *cfg)
 {
 	const struct launch *l = cfg->l;
@@ -274,16 +300,16 @@ _Noreturn void init_main(struct init_config *cfg)
 	if (prctl(PR_SET_PDEATHSIG, death, 0, 0, 0) < 0) /* now: a change of ids clears it */
 		fail(cfg, -errno);
 	int sigfd = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
-	pid_t pid = sigfd < 0 ? -1 : fork();
+	pid_t pid = sigfd < 0 ? -1 : (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid < 0)
 		fail(cfg, -errno);
-	if (pid == 0) {
-		close(exec_report[0]);
+	if (pid == 0)
 		command(cfg, exec_report[1]);
-	}
-	close(exec_report[1]);
-	cfg->report = fd_close(cfg->report);
-	cfg->tty = fd_close(cfg->tty);
+	hand_over(cfg->hand);
+	/* The listener above all is not ours to keep: with the sentry's end the last of it must be gone. */
+	int keep[] = {cfg->channel, exec_report[0], sigfd, proc};
+	if (unshare(CLONE_FILES) < 0 || launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
+		_exit(EXIT_FAILURE);
 	close(0);
 	close(1);
 	close(2);

@@ -135,9 +135,32 @@ static int make_pty(const struct launch *l, int *ret_master, int *ret_slave)
 	return 0;
 }
 
-/* The command's process wrote the number of its listener: take it. The sender's pid comes with it, in our pid
- * namespace. */
-static int take_listener(const struct ends *e, int *ret_listener)
+/* init, which shares the table of descriptors with the command, sends the one numbered VALUE. */
+static int ask_init(int hand, int value, int *ret_fd)
+{
+	char c;
+	struct iovec iov = {.iov_base = &c, .iov_len = 1};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u;
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
+
+	if (write(hand, &value, sizeof(value)) != sizeof(value) || recvmsg(hand, &mh, MSG_CMSG_CLOEXEC) != 1)
+		return -EPIPE;
+	struct cmsghdr *m = CMSG_FIRSTHDR(&mh);
+	if (m == NULL || m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS)
+		return -EPROTO;
+	memcpy(ret_fd, CMSG_DATA(m), sizeof(int));
+	return 0;
+}
+
+/*
+ * The command's process wrote the number of its listener: take it. The sender's pid comes with it, in our pid
+ * namespace. HAND: for asking init where pidfd_getfd is refused (a container's default profile).
+ */
+static int take_listener(const struct ends *e, int hand, int *ret_listener)
 {
 	int value = 0;
 	struct iovec iov = {.iov_base = &value, .iov_len = sizeof(value)};
@@ -161,18 +184,18 @@ static int take_listener(const struct ends *e, int *ret_listener)
 	AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
 	if (pidfd < 0)
 		return err_now();
-	long fd = syscall(SYS_pidfd_getfd, pidfd, value, 0);
-	if (fd < 0)
-		return err_now();
+	AUTO_FD int fd = (int)syscall(SYS_pidfd_getfd, pidfd, value, 0);
+	int r = fd < 0 ? err_now() : 0;
+	if (r == -EPERM || r == -ENOSYS)
+		r = ask_init(hand, value, &fd);
+	if (r < 0)
+		return r;
 	/* Its memory begins as a copy of ours: can it be read? Every call with a path would fail otherwise. */
 	char there;
 	struct iovec mine = {.iov_base = &there, .iov_len = 1}, its = {.iov_base = e->box, .iov_len = 1};
-	if (process_vm_readv(cred.pid, &mine, 1, &its, 1, 0) != 1) {
-		int err = err_now();
-		close((int)fd);
-		return err;
-	}
-	*ret_listener = (int)fd;
+	if (process_vm_readv(cred.pid, &mine, 1, &its, 1, 0) != 1)
+		return err_now();
+	*ret_listener = fd_steal(&fd);
 	return 0;
 }
 
@@ -181,8 +204,7 @@ static int ascending(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Closes everything above 2 but the N descriptors of KEEP (-1: none), which it sorts. */
-static int close_all_but(int *keep, size_t n)
+int launch_close_all_but(int *keep, size_t n)
 {
 	unsigned int from = 3;
 
@@ -272,7 +294,10 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	if (e->box->err < 0)
 		stage_failed(e, e->box->err, "filter");
 	cfg.filter = (struct sock_fprog){.len = e->box->len, .filter = e->box->insns};
-	int on = 1;
+	int on = 1, hand[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, hand) < 0)
+		stage_failed(e, errno, "sockets");
+	cfg.hand = hand[1];
 	if (setsockopt(e->report[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		stage_failed(e, errno, "credentials");
 	pid_t init = (pid_t)syscall(SYS_clone, (spaces ? CLONE_NEWPID : 0) | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -282,11 +307,13 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		close(e->start[1]);
 		close(e->control[1]);
 		close(e->report[0]);
+		close(hand[0]);
 		fd_close(master);
 		init_main(&cfg);
 	}
 	close(e->init[1]);
 	close(e->report[1]);
+	close(hand[1]);
 	fd_close(slave);
 	if (spaces && (r = launch_become_guest(l->ids, SENTRY_CAPS)) < 0)
 		stage_failed(e, r, "ids of the sentry");
@@ -294,12 +321,13 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, errno, "parent death signal");
 	if (limits_no_new_privs() < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || drop_stdio() < 0)
 		stage_failed(e, errno, "isolation");
-	if ((r = take_listener(e, &listener)) < 0)
+	if ((r = take_listener(e, hand[0], &listener)) < 0)
 		stage_failed(e, r, "taking the listener");
+	close(hand[0]); /* init may go on */
 	if ((r = send_started(e, master)) < 0)
 		stage_failed(e, r, "start");
 	int keep[] = {proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring)};
-	if (close_all_but(keep, ARRAY_LEN(keep)) < 0)
+	if (launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(EXIT_FAILURE);
 	if (write(e->report[0], "g", 1) != 1)
 		_exit(EXIT_FAILURE);

@@ -81,6 +81,7 @@ struct init_config {
 	const struct launch *l;
 	int channel; /* to the monitor */
 	int report;  /* to the sentry: the listener's number, one int; its answer, one byte */
+	int hand;	    /* to the sentry: it may ask for the listener by number */
 	int tty;     /* slave of the pty, -1 without */
 	struct sock_fprog filter;
 	bool nested; /* in a pid namespace of its own: mount /proc, be pid 1 */
@@ -96,6 +97,9 @@ int tree_kill(int proc, pid_t root, int timeout_ms);
 /* Takes on the guest's ids, with KEEP_CAPS (bit mask) left in the effective and permitted sets, all others
  * gone for good. */
 int launch_become_guest(const struct floor_ids *ids, uint64_t keep_caps);
+
+/* Closes everything above 2 but the N descriptors of KEEP (-1: none), which it sorts. */
+int launch_close_all_but(int *keep, size_t n);
 
 /* Original signal mask and dispositions to give the command; taken by the monitor before it changes any. */
 void launch_signals_save(void);
