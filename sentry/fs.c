@@ -6,6 +6,7 @@
  * Syscalls: fchdir, umask, and what path.c and caller.c use.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -33,6 +34,25 @@ bool fs_resolve(struct call *c, int index, int dirfd, unsigned int flags, struct
 	return false;
 }
 
+/*
+ * What the caller's descriptor FD is, as O_PATH: enough to ask about it, and there where pidfd_getfd is refused (a
+ * container's default profile).
+ */
+static int by_name(struct call *c, int fd, int *ret_fd)
+{
+	char name[48];
+
+	(void)snprintf(name, sizeof(name), "%d/fd/%d", (int)c->ev.tid, fd);
+	AUTO_FD int held = openat(c->s->proc_fd, name, O_PATH | O_CLOEXEC);
+	if (held < 0)
+		return errno == ENOENT ? EBADF : err_now();
+	/* It was the caller's if that waits still. */
+	if (call_alive(c) != 0)
+		return -ESRCH;
+	*ret_fd = fd_steal(&held);
+	return 0;
+}
+
 bool fs_resolve_at(struct call *c, int dirfd, unsigned int at_flags, bool null_path, struct object *ret_obj,
 		   struct reply *ret_reply)
 {
@@ -46,6 +66,8 @@ bool fs_resolve_at(struct call *c, int dirfd, unsigned int at_flags, bool null_p
 		struct object o = OBJECT_NULL;
 
 		r = fs_getfd(c, dirfd, &o.fd);
+		if (r == -EPERM || r == -EACCES || r == -ENOSYS)
+			r = by_name(c, dirfd, &o.fd);
 		if (r == 0) {
 			o.magic = true;
 			*ret_obj = o;
