@@ -203,6 +203,7 @@ def job():
     t.expect("OUT> ")
     t.type("fg\n")
     t.expect("./g cat\r\n")
+    time.sleep(0.3)  # bash says so before it gives the terminal away
     t.type(CTRL_C)
     t.expect("OUT> ")
     t.type("echo st=$?\n")
