@@ -55,6 +55,26 @@ work=$base/work
 passed=0 failed=0 skipped=0
 after=''
 
+# Where nothing can read the guest's memory gabion cannot work: it must say so, and how to mend it, and run nothing.
+setting() { cat "/proc/sys/$1" 2>/dev/null || echo "$2"; }
+if [ "$(setting kernel/yama/ptrace_scope 0)" -ge 3 ] ||
+  { [ "$(setting kernel/yama/ptrace_scope 0)" -eq 2 ] && [ "$(setting user/max_user_namespaces 1)" -eq 0 ]; }; then
+  mkdir -p "$work" && cd "$work" || exit 1
+  "$gabion" run -- touch ran >"$base/out" 2>"$base/err" </dev/null
+  status=$?
+  if [ "$status" -eq 125 ] && grep -q 'ptrace_scope' "$base/err" && [ ! -e ran ]; then
+    echo "ok - refuses to run, with cause and cure"
+    passed=1
+  else
+    echo "not ok - refuses to run, with cause and cure"
+    echo "  status $status"
+    sed 's/^/  err: /' "$base/err"
+    failed=1
+  fi
+  echo "$passed passed, $failed failed, $skipped skipped"
+  exit "$failed"
+fi
+
 # Runs "$@" in a fresh workspace; leaves stdout in $base/NAME.out, stderr in .err, and the status in $status.
 # What $after prints then, run natively, is part of the output.
 attempt() {
