@@ -252,7 +252,7 @@ static void judge_memory(const struct doctor_facts *f, bool view, struct doctor_
 	found(r, CHECK_YAMA, STATE_PRESENT, DOCTOR_OK);
 	if (f->yama >= 3)
 		found(r, CHECK_YAMA, STATE_MISSING, DOCTOR_YAMA_3);
-	else if (f->yama == 2 && !view && !f->root)
+	else if (f->yama == 2 && !view) /* root as well: without namespaces the sentry has no capability */
 		found(r, CHECK_YAMA, STATE_MISSING, DOCTOR_YAMA_2);
 
 	if (err == 0)
