@@ -90,7 +90,7 @@ descriptors() {
 }
 
 @test "descriptors that would be a way out" {
-  [ -r /dev/kmsg ] || skip "no /dev/kmsg here"
+  (: </dev/kmsg) 2>/dev/null || skip "no /dev/kmsg that we may open"
   each_mode with_traces descriptors
 }
 
