@@ -1,8 +1,8 @@
 /*
  * Reading a command line by the table. getopt_long does the splitting, with "+" where options end at a
- * command whose own options follow (elsewhere they may come after operands); around it stands what it leaves out: long options must be written out in
- * full (an abbreviation that works today is another option tomorrow), and whatever is wrong gets one sentence
- * that says what was most likely meant.
+ * command whose own options follow (elsewhere they may come after operands); around it stands what it
+ * leaves out: long options must be written out in full (an abbreviation that works today is another option
+ * tomorrow), and whatever is wrong gets one sentence that says what was most likely meant.
  */
 #include "options_table.h"
 
