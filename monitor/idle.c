@@ -36,6 +36,11 @@ static int drop_object(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
+void idle_drop_pages(void)
+{
+	(void)dl_iterate_phdr(drop_object, NULL);
+}
+
 /*
  * The memory inherited from the monitor is of no use to a process that only waits: the libraries' pages are mapped again where
  * they should be needed, the heap is not needed any more.
@@ -46,7 +51,7 @@ static void drop_memory(void)
 	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE) - 1;
 	uintptr_t end = (uintptr_t)sbrk(0) & ~page, start = (end - m.arena + page) & ~page;
 
-	(void)dl_iterate_phdr(drop_object, NULL);
+	idle_drop_pages();
 	if (m.arena > page && start < end)
 		(void)madvise((void *)start, end - start, MADV_DONTNEED);
 }

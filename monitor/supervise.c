@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -505,6 +506,8 @@ int supervise_run(const struct run_options *o)
 	if (e == 0) {
 		if (o->timeout_ms != 0)
 			arm(&r, o->timeout_ms);
+		(void)malloc_trim(0); /* what the start took */
+		idle_drop_pages();
 		loop(&r);
 	}
 	end_tree(&r);

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -125,6 +126,7 @@ int sentry_run(const struct sentry_config *cfg)
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };
 	if (r == 0 && cfg->control >= 0)
 		r = control_start(&k);
+	(void)malloc_trim(0); /* what the start took */
 	if (r == 0)
 		r = confine();
 	if (r == 0)
