@@ -38,11 +38,15 @@ enum cond {
 	COND_NOEXEC_GLOB = 1 << 7,  /* a write rule with globs, without exec, where an exec rule covers it */
 	COND_HIDE_BELOW = 1 << 8,   /* a hide rule below something allowed */
 	COND_NOT_ALL_READ = 1 << 9, /* not everything may be read */
+	COND_WRITE_SHARED = 1 << 10, /* a write rule for files of the host's */
 };
 
 #define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
 #define VIEW_READS  (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
 #define VIEW_WRITES (VIEW_READS | COND_PROTECT_INSIDE | COND_READ_INSIDE)
+/* Set-id bits a guest gives a file would stay on it outside: nothing of the floor drops them, so where the file is the host's the
+ * sentry does (fs_mode()). */
+#define VIEW_CREATES (VIEW_WRITES | COND_WRITE_SHARED)
 #define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB)
 
 enum { WISH_ANY = 0, WISH_RECORD, WISH_NO_RECORD };
@@ -65,12 +69,12 @@ static const struct row rows[] = {
 	{ PLAN_READ, FLOOR_LANDLOCK_FS, COND_HIDE_GLOB | COND_HIDE_BELOW | COND_ALLOW_GLOB | COND_NOT_ALL_READ, WISH_ANY,
 	  LEVEL_OBSERVE, "everything may be read" },
 
-	{ PLAN_WRITE, FLOOR_VIEW, VIEW_WRITES, WISH_RECORD, LEVEL_OBSERVE,
+	{ PLAN_WRITE, FLOOR_VIEW, VIEW_CREATES, WISH_RECORD, LEVEL_OBSERVE,
 	  "the mount view holds every write rule; looked at for the record" },
-	{ PLAN_WRITE, FLOOR_VIEW, VIEW_WRITES, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every write rule" },
+	{ PLAN_WRITE, FLOOR_VIEW, VIEW_CREATES, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every write rule" },
 
 	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
-	{ PLAN_CHANGE, FLOOR_VIEW, VIEW_WRITES, WISH_ANY, LEVEL_NATIVE, "the mount view holds every write rule" },
+	{ PLAN_CHANGE, FLOOR_VIEW, VIEW_CREATES, WISH_ANY, LEVEL_NATIVE, "the mount view holds every write rule" },
 
 	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
 	{ PLAN_LIST, 0, 0, WISH_ANY, LEVEL_NATIVE,
@@ -148,6 +152,8 @@ static const struct {
 #define WRITE_KEYS (KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_BIND))
 	{COND_PROTECT_INSIDE, WRITE_KEYS,
 	 "a protect rule lies inside a writable place: no mount can hold it"},
+	{COND_WRITE_SHARED, KEY(PLAN_WRITE) | KEY(PLAN_CHANGE),
+	 "a writable place is the host's as well: no set-id bit may stay on a file there"},
 	{COND_HIDE_GLOB, PATH_KEYS, "a hide rule has globs: names that do not exist yet cannot be masked"},
 	{COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place: no mount can hold it"},
 	{COND_ALLOW_GLOB, PATH_KEYS,
@@ -234,6 +240,10 @@ static unsigned int allow_conds(const struct policy *p, size_t i)
 				c |= COND_NOEXEC_GLOB;
 		return c;
 	}
+	/* Devices and /proc take no bits. */
+	if (r->kind == RULE_WRITE && strncmp(r->pattern, "/dev/", 5) != 0 && strcmp(r->pattern, "/proc") != 0 &&
+	    !is_private(p, r->pattern, p->weight[i]))
+		c |= COND_WRITE_SHARED;
 	if (r->kind == RULE_READ) {
 		write = longest(p, RULE_WRITE, r->pattern);
 		if (write && !is_private(p, r->pattern, write))
