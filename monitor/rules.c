@@ -43,12 +43,12 @@ static char *canonical(const char *path)
 char *rules_pattern(const char *typed)
 {
 	bool glob = strpbrk(typed, "*?[") != NULL;
-	bool in_home = typed[0] == '~' && (typed[1] == '/' || typed[1] == '\0') && getenv("HOME") != NULL;
+	const char *home = typed[0] == '~' && (typed[1] == '/' || typed[1] == '\0') ? getenv("HOME") : NULL;
 	AUTO_FREE char *base = NULL, *path = NULL;
 	const char *rest = typed;
 
-	if (in_home) {
-		base = strdup(getenv("HOME"));
+	if (home != NULL) {
+		base = strdup(home);
 		rest = typed + 1;
 	} else if (typed[0] == '/') {
 		base = strdup("");

@@ -119,8 +119,8 @@ int scratch_new(uid_t uid, gid_t gid, char **ret_path, int *ret_lock)
 	r = -EAGAIN;
 	for (int i = 0; r == -EAGAIN && i < TRIES; i++)
 		r = make(state, &path, &lock);
-	if (r < 0)
-		return r;
+	if (r < 0 || path == NULL)
+		return r < 0 ? r : -EAGAIN;
 	if ((uid != geteuid() || gid != getegid()) && fchown(lock, uid, gid) < 0) {
 		r = err_now();
 		scratch_remove(path);
