@@ -329,14 +329,23 @@ static struct string_list *list_of(struct run_options *o, enum option_id id)
 		return &o->unhide;
 	case OPTION_UNPROTECT:
 		return &o->unprotect;
+	case OPTION_ENV:
+		return &o->env;
+	default:
+		return NULL;
+	}
+}
+
+/* The list of rules about the network an option adds to, or NULL. */
+static struct said_list *said_of(struct run_options *o, enum option_id id)
+{
+	switch ((int)id) {
 	case OPTION_NET:
 		return &o->net;
 	case OPTION_UNIX:
 		return &o->unix_sockets;
 	case OPTION_PUBLISH:
 		return &o->publish;
-	case OPTION_ENV:
-		return &o->env;
 	default:
 		return NULL;
 	}
@@ -429,13 +438,18 @@ static int take_option(struct run_options *o, enum option_id id, const char *val
 		       struct options_fault *ret_fault)
 {
 	struct string_list *list = list_of(o, id);
+	struct said_list *said = said_of(o, id);
 	const char **string = string_of(o, id);
+	char origin[32];
 	int r = take_value(o, &option_rows[id], value, ret_fault);
 
 	if (r != 0)
 		return r;
 	if (list)
 		return string_list_add(list, value);
+	(void)snprintf(origin, sizeof(origin), "--%s", option_rows[id].name);
+	if (said)
+		return said_add(said, value, origin);
 	if (string)
 		*string = value;
 	return 0;
@@ -479,13 +493,40 @@ fail:
 	return r;
 }
 
+static void exec_deny_free(struct exec_deny_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		for (char **arg = l->v[i].args; arg && *arg; arg++)
+			free(*arg);
+		free(l->v[i].args);
+		free(l->v[i].path);
+		free(l->v[i].origin);
+	}
+	free(l->v);
+	*l = (struct exec_deny_list){.v = NULL};
+}
+
+static void tmpfs_free(struct tmpfs_list *l)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		free(l->v[i].path);
+		free(l->v[i].origin);
+	}
+	free(l->v);
+	*l = (struct tmpfs_list){.v = NULL};
+}
+
 void run_options_clear(struct run_options *o)
 {
-	struct string_list *lists[] = {&o->read,	 &o->write,   &o->exec,	     &o->hide,
-				       &o->protect,	 &o->unhide,  &o->unprotect, &o->net,
-				       &o->unix_sockets, &o->publish, &o->env};
+	struct string_list *lists[] = {&o->read,    &o->write,	&o->exec,      &o->hide,
+				       &o->protect, &o->unhide, &o->unprotect, &o->env};
+	struct said_list *said[] = {&o->net, &o->unix_sockets, &o->publish, &o->net_host};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		string_list_free(lists[i]);
+	for (size_t i = 0; i < ARRAY_LEN(said); i++)
+		said_free(said[i]);
+	exec_deny_free(&o->exec_deny);
+	tmpfs_free(&o->tmpfs);
 	*o = RUN_OPTIONS_NULL;
 }
