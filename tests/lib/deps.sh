@@ -19,6 +19,8 @@ libseccomp-dev       compiles the system call filter
 libjansson-dev       JSON of records and of --json
 libyaml-dev          data files of agents, policies
 libcap-dev           capabilities
+liburing-dev         the relay's ring
+libc-ares-dev        the relay's questions to the host's resolvers
 '
 demo='
 git                  the session of make demo works in a repository
