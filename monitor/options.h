@@ -10,47 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "settings.h"
 #include "util/said.h"
-
-struct string_list {
-	char **v; /* v[n] == NULL */
-	size_t n;
-};
-
-/* Where what is writable may execute: exec.written of the policy. Zero is the strictest. */
-enum written_mode {
-	WRITTEN_DENY = 0, /* nothing writable executes */
-	WRITTEN_MOUNTS,	  /* nothing on a noexec mount does; the workspace and the scratch directory are none */
-	WRITTEN_ALLOW,	  /* the exec rules alone decide */
-};
-
-/* What is recorded (audit.reads) or unwound (audit.stacks). */
-enum audit_mode { AUDIT_OFF = 0, AUDIT_DENIED, AUDIT_ALL };
-
-/* A program that may not be executed, or not with these arguments: exec.deny of the policy. */
-struct exec_deny {
-	char *path;	/* path pattern as written */
-	char **args;	/* patterns of argv[1..], NULL-terminated; "**": any number; NULL: whatever the arguments */
-	char *origin;
-};
-
-struct exec_deny_list {
-	struct exec_deny *v;
-	size_t n;
-};
-
-/* A memory file system of the guest's own: filesystem.tmpfs of the policy. */
-struct tmpfs_wish {
-	char *path;    /* absolute */
-	uint64_t size; /* bytes; 0: as large as /tmp is by default */
-	bool exec;
-	char *origin;
-};
-
-struct tmpfs_list {
-	struct tmpfs_wish *v;
-	size_t n;
-};
 
 struct run_options {
 	const char *profile;   /* built-in profile; default "agent" */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "options.h"
+#include "policy/value.h"
 
 enum command {
 #define CMD(id, ...) COMMAND_##id,
@@ -108,8 +109,6 @@ const char *option_not_yet_subject(enum option_not_yet n);
 const char *option_not_yet_advice(enum option_not_yet n);
 /* The subcommand called NAME, or COMMAND_COUNT. */
 enum command command_by_name(const char *name);
-/* Of the NULL-terminated NAMES the one nearest to WORD, or NULL where none is near enough to be meant. */
-const char *nearest_word(const char *word, const char *const *names);
 /* The subcommand nearest to WORD, or NULL. */
 const char *nearest_command(const char *word);
 
@@ -144,13 +143,5 @@ int options_next(enum command command, int argc, char **argv, int *state, enum o
 int options_parse(enum command command, int argc, char **argv, struct run_options *ret_o, bool *ret_json,
 		  struct options_fault *ret_fault);
 void run_options_clear(struct run_options *o);
-
-/* Values (options_value.c): 0, or -EINVAL, or -ERANGE where it is no sensible amount; for user also -ENOENT:
- * no such user, -ESRCH: no such group. */
-int value_size(const char *s, uint64_t *ret_bytes);
-int value_duration(const char *s, uint64_t *ret_ms);
-int value_cpus(const char *s, double *ret_cpus);
-int value_pids(const char *s, uint64_t *ret_pids);
-int value_user(const char *s, uid_t *ret_uid, gid_t *ret_gid);
 
 #endif

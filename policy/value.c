@@ -1,10 +1,12 @@
 /*
- * Values of options: sizes, times, numbers, users. Written out by hand and not with strtod and friends, whose
- * answers depend on the locale and which take "inf", "0x10", " 7" and "-1" for numbers.
+ * Values of options and policies: sizes, times, numbers, users; and the word a mistyped one stands for. Written out
+ * by hand and not with strtod and friends, whose answers depend on the locale and which take "inf", "0x10", " 7" and
+ * "-1" for numbers.
  */
-#include "options_table.h"
+#include "policy/value.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -202,4 +204,62 @@ int value_user(const char *s, uid_t *ret_uid, gid_t *ret_gid)
 	*ret_uid = uid;
 	*ret_gid = gid;
 	return 0;
+}
+
+static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
+{
+	unsigned int m = a < b ? a : b;
+	return m < c ? m : c;
+}
+
+enum { WORD_MAX = 32 };
+
+/* Edits (a letter more, less, other, or two swapped) between A and B; words too long to be ours are far from
+ * all. */
+static unsigned int word_distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b);
+	unsigned int d[WORD_MAX + 1][WORD_MAX + 1];
+
+	if (la > WORD_MAX || lb > WORD_MAX)
+		return WORD_MAX;
+	for (size_t i = 0; i <= la; i++)
+		d[i][0] = (unsigned int)i;
+	for (size_t j = 0; j <= lb; j++)
+		d[0][j] = (unsigned int)j;
+	for (size_t i = 1; i <= la; i++) {
+		for (size_t j = 1; j <= lb; j++) {
+			d[i][j] = min3(d[i - 1][j] + 1, d[i][j - 1] + 1,
+				       d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    d[i - 2][j - 2] + 1 < d[i][j])
+				d[i][j] = d[i - 2][j - 2] + 1;
+		}
+	}
+	return d[la][lb];
+}
+
+const char *nearest_word(const char *word, const char *const *names)
+{
+	const char *best = NULL;
+	size_t len = strlen(word);
+	/* A third of the letters may be wrong; a beginning of a name, from two letters on, means the name. */
+	unsigned int best_distance = (unsigned int)(len < 3 ? 1 : len / 3) + 1;
+
+	if (len == 0)
+		return NULL;
+	for (const char *const *n = names; *n; n++) {
+		unsigned int d = word_distance(word, *n);
+		if (d < best_distance) {
+			best_distance = d;
+			best = *n;
+		}
+	}
+	if (best)
+		return best;
+	for (const char *const *n = names; *n; n++) {
+		if (len >= 2 && strncasecmp(word, *n, len) == 0)
+			return *n;
+	}
+	return NULL;
 }
