@@ -79,6 +79,22 @@ int isolate_init(bool nested)
 	return nested ? apply(in_namespace, ARRAY_LEN(in_namespace)) : apply(bare, ARRAY_LEN(bare));
 }
 
+/*
+ * tracer.c and tracer_look.c.
+ * Should: trace the guest's processes, look at what they loaded, kill one. Mustn't: write a file, make a process, gain memory
+ * that executes.
+ */
+int isolate_tracer(void)
+{
+	static const int list[] = {
+		NR_ppoll, NR_recvfrom, NR_sendto, NR_sendmsg, NR_ptrace, NR_wait4, NR_kill, NR_setitimer, NR_clock_gettime,
+		NR_newfstatat, NR_openat, NR_read, NR_readlinkat, NR_close, NR_process_vm_readv, NR_memfd_create, NR_write, NR_fcntl,
+		/* libc; dropping pages is the last of the start */
+		NR_mmap, NR_munmap, NR_mremap, NR_brk, NR_madvise, NR_rt_sigreturn, NR_restart_syscall, NR_exit, NR_exit_group,
+	};
+	return apply(list, ARRAY_LEN(list));
+}
+
 /* Tracer and relay while they have nothing to do. Should: end with the monitor. Mustn't: anything else. */
 int isolate_idle(void (*last)(void))
 {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 int isolate_init(bool nested);
+int isolate_tracer(void);
 /* In two steps: building takes half a millisecond, which a start has while it waits. PROG is used up by the second. */
 int isolate_monitor_build(struct sock_fprog *ret_prog);
 int isolate_monitor(struct sock_fprog *prog);

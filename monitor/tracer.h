@@ -1,5 +1,5 @@
 /*
- * The tracer process: see include/tracer.h for what it is asked, tracer.c for how it works.
+ * The tracer process: see include/tracer_msg.h for what it is asked, tracer.c for how it works.
  *
  * Its place is between sentry and init: child of the one, parent of the other. So it is an ancestor of every process of
  * the guest's, which Yama asks of a tracer without capabilities (bare mode), it counts processes as the notifications do,

@@ -1,12 +1,12 @@
 /*
- * The sentry's side of the tracer (include/tracer.h). A call that is handed to the tracer is answered by the thread that
+ * The sentry's side of the tracer (include/tracer_msg.h). A call that is handed to the tracer is answered by the thread that
  * listens to it, once the caller is held.
  */
 #ifndef GABION_SENTRY_TRACE_H
 #define GABION_SENTRY_TRACE_H
 
 #include "sentry/handle.h"
-#include "tracer.h"
+#include "tracer_msg.h"
 
 struct trace;
 

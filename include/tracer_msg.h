@@ -19,8 +19,8 @@
  *
  * The messages have one size; anything else ends the run. Ids of processes are those of the sentry's pid namespace.
  */
-#ifndef GABION_TRACER_H
-#define GABION_TRACER_H
+#ifndef GABION_TRACER_MSG_H
+#define GABION_TRACER_MSG_H
 
 #include <stdint.h>
 
@@ -33,7 +33,8 @@ enum tracer_kind {
 	/* tracer -> sentry */
 	TRACER_HELD,	/* .id .err: 0, or a positive errno: it was not held. EAGAIN: too many (snapshots); EPERM: traced by another */
 	TRACER_STOPPED, /* .id .tgid: at the exec stop, what was loaded is right; only where TRACER_WANTS_ARGS was said */
-	TRACER_KILLED,	/* .id .tgid .path: something else was loaded, .path (cut); it did not run */
+	TRACER_ENDED,	/* .id: the exec failed or its caller died; only where TRACER_WANTS_ARGS was said */
+	TRACER_KILLED,	/* .id .tgid .path: something else was loaded, .path (cut), or the arguments were refused: it did not run */
 };
 
 enum tracer_flag {
