@@ -7,11 +7,15 @@
  * components). A pattern without glob characters names the object and everything below it; so does a glob
  * (a ** at the end adds nothing). A backslash takes the next character literally.
  *
+ * keys is protect, judged by the content where the sentry can do that (sentry/fs_change_keys.c); a protect rule that matches
+ * as well is the stricter. Adding a keys rule adds a protect rule for the names KEYS_TEMP in the same directory, under
+ * which the sentry prepares the new file: nobody else can write there.
+ *
  * Precedence. Of the read and write rules that match, the one with the longest literal prefix decides, on a tie
  * the one added last. write implies read; nothing implies exec: an exec rule counts where it is at least as long as
- * the longest write rule that matches, so what is writable executes only where that was said of it. A hide or
- * protect rule counts where it is at least as long as that read or write rule (the stricter on a tie); with ** it
- * counts at every depth. An except rule lifts the hide and protect rules added before it. A restriction never
+ * the longest write rule that matches, so what is writable executes only where that was said of it. A hide, protect
+ * or keys rule counts where it is at least as long as that read or write rule (the stricter on a tie); with ** it
+ * counts at every depth. An except rule lifts those added before it. A restriction never
  * opens anything. Nothing matched: denied.
  */
 #ifndef GABION_POLICY_H
@@ -26,7 +30,8 @@ enum rule_kind {
 	RULE_NONE = 0,
 	RULE_HIDE,     /* does not exist: ENOENT for everything */
 	RULE_PROTECT,  /* readable, never changed, also before it exists: EACCES for OP_WRITE */
-	RULE_EXCEPT,   /* lifts, for the objects it matches, hide and protect rules added before it */
+	RULE_KEYS,     /* a configuration file of git's: protected, but for a rename onto it that changes harmless keys only */
+	RULE_EXCEPT,   /* lifts, for the objects it matches, hide, protect and keys rules added before it */
 	RULE_READ,
 	RULE_WRITE,    /* implies read */
 	RULE_EXEC,
@@ -44,6 +49,9 @@ struct rule {
 };
 
 struct policy;
+
+/* How the names begin under which the sentry makes a file that is protected by key. */
+#define KEYS_TEMP ".gabion-keys."
 
 /* A list of rules being collected. */
 struct policy_builder;

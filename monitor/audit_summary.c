@@ -320,6 +320,7 @@ static const char *option_of(enum rule_kind k, enum rule_kind refused_by)
 	case RULE_NONE:
 	case RULE_HIDE:
 	case RULE_PROTECT:
+	case RULE_KEYS:
 	case RULE_KIND_COUNT:
 	default:
 		return "?";
@@ -371,7 +372,7 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 {
 	enum rule_kind allow = e->op == OP_WRITE ? RULE_WRITE : e->op == OP_EXEC ? RULE_EXEC : RULE_READ;
 	enum rule_kind tries[][2] = { { RULE_EXCEPT, RULE_NONE }, { RULE_EXCEPT, allow }, { allow, RULE_NONE } };
-	size_t from = e->kind == RULE_HIDE || e->kind == RULE_PROTECT ? 0 : 2, to = from == 0 ? 2 : 3;
+	size_t from = e->kind == RULE_HIDE || e->kind == RULE_PROTECT || e->kind == RULE_KEYS ? 0 : 2, to = from == 0 ? 2 : 3;
 
 	*ret_a = (struct advice){ .remark = remark_for(e) };
 	if (ret_a->remark || !p || (e->op != OP_READ && e->op != OP_WRITE && e->op != OP_EXEC && e->op != OP_STAT))
@@ -404,7 +405,7 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 			ret_a->remark = make_it_first(shown);
 		return;
 	}
-	if (e->op == OP_WRITE && e->kind == RULE_PROTECT)
+	if (e->op == OP_WRITE && (e->kind == RULE_PROTECT || e->kind == RULE_KEYS))
 		ret_a->remark = "no single option: names in it are protected";
 }
 

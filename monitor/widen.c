@@ -146,7 +146,7 @@ static bool reveals(const struct widen *w, const char *path, bool write)
 
 	for (size_t i = 0; i < policy_rule_count(p); i++) {
 		const struct rule *r = policy_rule(p, i);
-		if (!(r->kind == RULE_HIDE && hide) && !(r->kind == RULE_PROTECT && protect))
+		if (!(r->kind == RULE_HIDE && hide) && !((r->kind == RULE_PROTECT || r->kind == RULE_KEYS) && protect))
 			continue;
 		if (r->floating || strncmp(r->pattern, path, n) == 0)
 			if (r->floating || r->pattern[n] == '\0' || r->pattern[n] == '/')

@@ -132,6 +132,8 @@ static enum slot slot_of(const struct rule *r)
 		return r->floating ? SLOT_HIDE_DEEP : SLOT_HIDE;
 	case RULE_PROTECT:
 		return r->floating ? SLOT_PROTECT_DEEP : SLOT_PROTECT;
+	case RULE_KEYS:
+		return r->floating ? SLOT_KEYS_DEEP : SLOT_KEYS;
 	case RULE_EXCEPT:
 		return SLOT_EXCEPT;
 	case RULE_NONE:
@@ -266,7 +268,7 @@ static bool lifted_wholly(const struct making *m, size_t i)
 	const struct policy *p = m->p;
 	const struct rule *r = &p->rules[i];
 
-	if (r->kind != RULE_HIDE && r->kind != RULE_PROTECT)
+	if (r->kind != RULE_HIDE && r->kind != RULE_PROTECT && r->kind != RULE_KEYS)
 		return false;
 	for (size_t x = 0; x < m->except_count; x++) {
 		size_t k = m->excepts[x];
@@ -292,6 +294,7 @@ static bool pins(const struct policy *p, size_t i)
 	switch (p->rules[i].kind) {
 	case RULE_HIDE:
 	case RULE_PROTECT:
+	case RULE_KEYS:
 		return !p->lifted[i];
 	case RULE_READ: /* narrower than a write rule, it keeps from writing */
 		return true;

@@ -8,6 +8,8 @@ const char *rule_kind_name(enum rule_kind k)
 		return "hide";
 	case RULE_PROTECT:
 		return "protect";
+	case RULE_KEYS:
+		return "keys";
 	case RULE_EXCEPT:
 		return "except";
 	case RULE_READ:

@@ -270,6 +270,7 @@ static unsigned int conds(const struct policy *p)
 			c |= hide_conds(p, i);
 			break;
 		case RULE_PROTECT:
+		case RULE_KEYS:
 			if (p->literal[i] && !r->floating ? longest(p, RULE_WRITE, r->pattern) != 0
 							  : glob_meets_write(p, r))
 				c |= COND_PROTECT_INSIDE;

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,6 +126,12 @@ static int form_make(struct form *f, const char *pattern, bool floating)
 	return 0;
 }
 
+/* Which rules take something away. */
+static bool is_restriction(enum rule_kind kind)
+{
+	return kind == RULE_HIDE || kind == RULE_PROTECT || kind == RULE_KEYS;
+}
+
 static int rule_make(enum rule_kind kind, const char *pattern, const char *origin, unsigned int id,
 		     struct stored_rule *ret_rule)
 {
@@ -135,12 +142,12 @@ static int rule_make(enum rule_kind kind, const char *pattern, const char *origi
 
 	if (!out || !from)
 		return -ENOMEM;
-	r = form_make(&f, pattern, kind == RULE_HIDE || kind == RULE_PROTECT);
+	r = form_make(&f, pattern, is_restriction(kind));
 	if (r < 0)
 		return r;
 	*ret_rule = (struct stored_rule){
 		.rule = {.kind = kind,
-			 .floating = f.deep && (kind == RULE_HIDE || kind == RULE_PROTECT),
+			 .floating = f.deep && is_restriction(kind),
 			 .literal_len = f.literal_len,
 			 .pattern = STEAL(out),
 			 .origin = STEAL(from),
@@ -178,7 +185,7 @@ struct policy_builder *policy_builder_free(struct policy_builder *b)
 	return NULL;
 }
 
-int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin)
+static int add_one(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin)
 {
 	struct stored_rule *rules;
 	int r;
@@ -199,6 +206,42 @@ int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char
 		return r;
 	b->n++;
 	return 0;
+}
+
+/* The protect rule for the names under which the new content of what RULE names is made ready. */
+static int add_temp(struct policy_builder *b, const struct stored_rule *rule)
+{
+	AUTO_FREE char *plain = strndup(rule->rule.pattern, rule->literal ? rule->weight : strlen(rule->rule.pattern));
+	AUTO_FREE char *path = plain && rule->literal ? glob_quote(plain) : NULL;
+	AUTO_FREE char *origin = strdup(rule->rule.origin);
+	char temp[2 * PATH_MAX + sizeof(KEYS_TEMP) + 2];
+	char *slash;
+
+	if (!plain || !origin || (rule->literal && !path))
+		return -ENOMEM;
+	if (!path)
+		path = STEAL(plain);
+	slash = strrchr(path, '/');
+	if (!slash)
+		return -EINVAL;
+	slash[0] = '\0';
+	(void)snprintf(temp, sizeof(temp), "%s/" KEYS_TEMP "*", path);
+	return add_one(b, RULE_PROTECT, temp, origin);
+}
+
+int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin)
+{
+	int r = add_one(b, kind, pattern, origin);
+
+	if (r < 0 || kind != RULE_KEYS)
+		return r;
+	r = add_temp(b, &b->rules[b->n - 1]);
+	if (r < 0) {
+		b->n--;
+		free(b->rules[b->n].rule.pattern);
+		free(b->rules[b->n].rule.origin);
+	}
+	return r;
 }
 
 int policy_builder_private(struct policy_builder *b, const char *path)

@@ -30,6 +30,7 @@ struct walk {
 	struct hit exec;
 	struct hit hide, protect;
 	struct hit hide_deep, protect_deep;
+	struct hit keys, keys_deep;
 	uint32_t node; /* of the path itself, NODE_UNSET where no rule spells it out */
 	bool bad;      /* not a canonical path */
 };
@@ -70,6 +71,14 @@ static void match(struct walk *w, enum slot slot, int32_t rule, uint32_t weight)
 		if (rule > w->since)
 			take(&w->protect_deep, rule, weight);
 		break;
+	case SLOT_KEYS:
+		if (rule > w->since)
+			take(&w->keys, rule, weight);
+		break;
+	case SLOT_KEYS_DEEP:
+		if (rule > w->since)
+			take(&w->keys_deep, rule, weight);
+		break;
 	case SLOT_EXCEPT:
 		if (rule > w->except)
 			w->except = rule;
@@ -92,6 +101,8 @@ static enum slot slot_of(const struct rule *r)
 		return r->floating ? SLOT_HIDE_DEEP : SLOT_HIDE;
 	case RULE_PROTECT:
 		return r->floating ? SLOT_PROTECT_DEEP : SLOT_PROTECT;
+	case RULE_KEYS:
+		return r->floating ? SLOT_KEYS_DEEP : SLOT_KEYS;
 	case RULE_EXCEPT:
 		return SLOT_EXCEPT;
 	case RULE_NONE:
@@ -153,7 +164,9 @@ static void walk_once(const struct policy *p, const char *path, size_t len, int3
 			   .hide = HIT_NULL,
 			   .protect = HIT_NULL,
 			   .hide_deep = HIT_NULL,
-			   .protect_deep = HIT_NULL};
+			   .protect_deep = HIT_NULL,
+			   .keys = HIT_NULL,
+			   .keys_deep = HIT_NULL};
 	if (len == 0 || path[0] != '/') {
 		w->bad = true;
 		return;
@@ -184,7 +197,8 @@ static void walk_path(const struct policy *p, const char *path, size_t len, stru
 {
 	walk_once(p, path, len, RULE_UNSET, w);
 	if (w->except != RULE_UNSET && (w->hide.rule != RULE_UNSET || w->hide_deep.rule != RULE_UNSET ||
-					w->protect.rule != RULE_UNSET || w->protect_deep.rule != RULE_UNSET))
+					w->protect.rule != RULE_UNSET || w->protect_deep.rule != RULE_UNSET ||
+					w->keys.rule != RULE_UNSET || w->keys_deep.rule != RULE_UNSET))
 		walk_once(p, path, len, w->except, w);
 }
 
@@ -238,6 +252,8 @@ static struct verdict judge_write(const struct policy *p, const struct walk *w)
 {
 	int32_t protect = counts(w, &w->protect_deep, &w->protect);
 
+	if (protect == RULE_UNSET)
+		protect = counts(w, &w->keys_deep, &w->keys);
 	if (protect != RULE_UNSET)
 		return deny(p, EACCES, protect);
 	if (w->allow.rule == RULE_UNSET)
@@ -303,6 +319,7 @@ static bool holds_by_name(const struct policy *p, uint32_t rule)
 	switch (p->rules[rule].kind) {
 	case RULE_HIDE:
 	case RULE_PROTECT:
+	case RULE_KEYS:
 		return !p->lifted[rule];
 	case RULE_READ:
 		return true;
