@@ -4,7 +4,8 @@
  * that knows its shape, through call_read().
  *
  * After the last copy the notification is asked whether it still stands: if it does, the memory read was
- * the caller's, for the kernel keeps its thread id until then.
+ * the caller's, for the kernel keeps its thread id until then. The questions and opens that are asked most do so later,
+ * before their first effect (call_alive(), call_write()), and once only; a reply to a caller that is gone goes nowhere.
  */
 #include "sentry/copyin.h"
 
@@ -40,5 +41,7 @@ int copyin(struct call *c)
 			return r;
 		index++;
 	}
-	return index > 0 ? c->s->mech->ops->alive(c->s->mech, &c->ev) : 0;
+	if (index == 0 || c->row->family == FAM_META || c->row->family == FAM_OPEN)
+		return 0;
+	return c->s->mech->ops->alive(c->s->mech, &c->ev);
 }

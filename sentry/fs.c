@@ -146,9 +146,9 @@ int fs_umask(struct call *c)
 	return 0;
 }
 
-int fs_enter_proc(const struct call *c)
+int fs_enter_fds(const struct call *c)
 {
-	return fchdir(c->s->proc_fd) < 0 ? err_now() : 0;
+	return fchdir(c->s->fds_fd) < 0 ? err_now() : 0;
 }
 
 int fs_read_xattr_name(const struct call *c, uint64_t addr, char ret_name[FS_XATTR_NAME_MAX + 1])

@@ -57,7 +57,7 @@ int fs_umask(struct call *c);
  * For calls that know only paths: makes the sentry's procfs the thread's working directory, so that
  * path_of_fd() is a relative path to a held object. 0 or a negative errno.
  */
-int fs_enter_proc(const struct call *c);
+int fs_enter_fds(const struct call *c);
 
 /* Largest extended attribute and list of names, as in Linux. */
 enum { FS_XATTR_MAX = 65536, FS_XATTR_NAME_MAX = 255 };

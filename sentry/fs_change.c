@@ -185,7 +185,7 @@ static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsign
 	if ((S_ISLNK(st.st_mode) && !permit_link(c, 1, &new, &reply)) || !fs_ready(c, &reply))
 		return reply;
 	path_of_fd(old.fd, path);
-	return fs_answer(linkat(c->s->proc_fd, path, new.parent, last_of(&new).name, AT_SYMLINK_FOLLOW));
+	return fs_answer(linkat(c->s->fds_fd, path, new.parent, last_of(&new).name, AT_SYMLINK_FOLLOW));
 }
 
 struct reply fs_change_link(struct call *c)

@@ -49,7 +49,7 @@ struct reply fs_change_truncate(struct call *c)
 		return reply_deny(EINVAL);
 	if (!hold(c, AT_FDCWD, 0, &o, path, &reply))
 		return reply;
-	r = fs_enter_proc(c);
+	r = fs_enter_fds(c);
 	if (r != 0)
 		return call_fail(c, r);
 	return fs_answer(truncate(path, (off_t)c->ev.args[1]));
@@ -69,7 +69,7 @@ static struct reply do_chmod(struct call *c, int dirfd, mode_t mode, unsigned in
 	if (fstat(o.fd, &st) < 0)
 		return fs_answer(-1);
 	mode = fs_mode(mode, S_ISDIR(st.st_mode));
-	return fs_answer(syscall(SYS_fchmodat, c->s->proc_fd, path, mode));
+	return fs_answer(syscall(SYS_fchmodat, c->s->fds_fd, path, mode));
 }
 
 struct reply fs_change_chmod(struct call *c)
@@ -97,7 +97,7 @@ static struct reply do_chown(struct call *c, int dirfd, uid_t uid, gid_t gid, un
 		return reply_deny(EINVAL);
 	if (!hold(c, dirfd, flags, &o, path, &reply))
 		return reply;
-	return fs_answer(fchownat(c->s->proc_fd, path, uid, gid, 0));
+	return fs_answer(fchownat(c->s->fds_fd, path, uid, gid, 0));
 }
 
 struct reply fs_change_chown(struct call *c)
@@ -158,7 +158,7 @@ static struct reply do_utime(struct call *c, int dirfd, bool no_path, const stru
 		return reply_deny(EINVAL);
 	if (!hold(c, dirfd, flags, &o, path, &reply))
 		return reply;
-	return fs_answer(syscall(SYS_utimensat, c->s->proc_fd, path, times, 0));
+	return fs_answer(syscall(SYS_utimensat, c->s->fds_fd, path, times, 0));
 }
 
 struct reply fs_change_utimensat(struct call *c)

@@ -45,7 +45,7 @@ static bool parent_in_place(const struct call *c, const struct object *o)
 	ssize_t n;
 
 	path_of_fd(o->parent, link);
-	n = readlinkat(c->s->proc_fd, link, now, sizeof(now));
+	n = readlinkat(c->s->fds_fd, link, now, sizeof(now));
 	if (len == 0)
 		return n == 1 && now[0] == '/';
 	if (n < (ssize_t)len || memcmp(now, o->path, len) != 0)

@@ -33,7 +33,7 @@ static bool hold(struct call *c, int dirfd, unsigned int at_flags, struct object
 	if (!fs_resolve(c, 0, dirfd, flags, ret_obj, ret_reply) ||
 	    !fs_permit(c, 0, OP_WRITE, ret_obj, ret_reply) || !fs_ready(c, ret_reply))
 		return false;
-	r = fs_enter_proc(c);
+	r = fs_enter_fds(c);
 	if (r != 0) {
 		*ret_reply = call_fail(c, r);
 		return false;
@@ -163,5 +163,5 @@ struct reply fs_change_file_setattr(struct call *c)
 		return fs_fault(r);
 	if (!hold(c, (int)c->ev.args[0], flags, &o, path, &reply))
 		return reply;
-	return fs_answer(syscall(SYS_file_setattr, c->s->proc_fd, path, attr, (size_t)size, 0));
+	return fs_answer(syscall(SYS_file_setattr, c->s->fds_fd, path, attr, (size_t)size, 0));
 }

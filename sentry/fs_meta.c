@@ -48,12 +48,18 @@ static bool null_path_counts(const struct call *c, unsigned int flags)
 	       syscall(SYS_newfstatat, c->s->proc_fd, NULL, &st, AT_EMPTY_PATH) == 0;
 }
 
-/* Resolution, permission and readiness of a question about path 0. */
+/* Resolution and permission of a question about path 0. Looking is no effect; the answer is given to a caller that
+ * still waits (call_write()). */
 static bool ask(struct call *c, int dirfd, unsigned int flags, struct object *ret_obj,
 		struct reply *ret_reply)
 {
-	return fs_resolve_at(c, dirfd, flags, null_path_counts(c, flags), ret_obj, ret_reply) &&
-	       fs_permit(c, 0, OP_STAT, ret_obj, ret_reply) && fs_ready(c, ret_reply);
+	if (!fs_resolve_at(c, dirfd, flags, null_path_counts(c, flags), ret_obj, ret_reply) ||
+	    !fs_permit(c, 0, OP_STAT, ret_obj, ret_reply))
+		return false;
+	if (c->level != LEVEL_OBSERVE)
+		return true;
+	*ret_reply = reply_continue(c);
+	return false;
 }
 
 static struct reply do_stat(struct call *c, int dirfd, unsigned int flags, uint64_t out)
@@ -66,7 +72,7 @@ static struct reply do_stat(struct call *c, int dirfd, unsigned int flags, uint6
 		return reply_deny(EINVAL);
 	if (!ask(c, dirfd, flags, &o, &reply))
 		return reply;
-	if (fstat(o.fd, &st) < 0)
+	if (object_stat(&o, &st) < 0)
 		return fs_answer(-1);
 	return give(c, out, &st, sizeof(st), 0);
 }
@@ -127,7 +133,7 @@ static int policy_access(const struct call *c, const struct object *o, unsigned 
 	} wish[] = {{R_OK, OP_READ}, {W_OK, OP_WRITE}, {X_OK, OP_EXEC}};
 	struct stat st;
 
-	if (o->path_len == 0 || o->path[0] != '/' || fstat(o->fd, &st) < 0)
+	if (o->path_len == 0 || o->path[0] != '/' || object_stat(o, &st) < 0)
 		return 0;
 	/* No rule speaks of searching a directory, and what is written to a device is not its file system's.
 	 */
@@ -190,7 +196,7 @@ static struct reply do_readlink(struct call *c, int dirfd, uint64_t out, int siz
 		return reply_deny(EINVAL);
 	if (!ask(c, dirfd, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &o, &reply))
 		return reply;
-	if (fstat(o.fd, &st) < 0)
+	if (object_stat(&o, &st) < 0)
 		return fs_answer(-1);
 	/* With an empty path Linux says ENOENT of what is no link, so our own call below cannot tell. */
 	if (!S_ISLNK(st.st_mode))

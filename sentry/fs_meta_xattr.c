@@ -1,6 +1,6 @@
 /*
  * Reading extended attributes and file attributes. The xattr calls take no descriptor opened with O_PATH, so
- * the held object is named by its path in the sentry's own procfs (fs_enter_proc): the link there leads to
+ * the held object is named by its path in the sentry's own procfs (fs_enter_fds): the link there leads to
  * the very object, also where that is a symlink. Values are copied through a buffer of ours of the caller's
  * size, at most Linux's own limit, so ERANGE and the size probe (size 0) are the kernel's.
  *
@@ -50,7 +50,7 @@ static struct reply fetch(struct call *c, const struct object *o, const char *na
 		if (buf == NULL)
 			return reply_deny(ENOMEM);
 	}
-	r = fs_enter_proc(c);
+	r = fs_enter_fds(c);
 	if (r != 0)
 		return call_fail(c, r);
 	path_of_fd(o->fd, path);
@@ -151,7 +151,7 @@ struct reply fs_meta_file_getattr(struct call *c)
 		return reply;
 	/* With an empty path it refuses descriptors opened with O_PATH. */
 	path_of_fd(o.fd, path);
-	if (syscall(SYS_file_getattr, c->s->proc_fd, path, attr, (size_t)size, 0) < 0)
+	if (syscall(SYS_file_getattr, c->s->fds_fd, path, attr, (size_t)size, 0) < 0)
 		return fs_answer(-1);
 	r = call_write(c, c->ev.args[2], attr, (size_t)size);
 	return r == 0 ? reply_value(0) : fs_fault(r);

@@ -16,7 +16,7 @@
  * Where the plan only observes, the path is judged as it is written if it is plainly canonical; a path that
  * looks refused is resolved first, and so is one that names a procfs.
  *
- * Syscalls: openat, fcntl, fstat, newfstatat, readlinkat, umask, close, and what path.c and caller.c use.
+ * Syscalls: openat, fcntl, fstat, umask, close, and what path.c, path_short.c and caller.c use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@
 #include "sentry/fs.h"
 #include "sentry/fs_open.h"
 #include "sentry/path.h"
+#include "sentry/path_short.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -153,7 +154,7 @@ static int reopen(const struct call *c, int fd, uint64_t flags)
 
 	path_of_fd(fd, name);
 	flags &= ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW);
-	return openat(c->s->proc_fd, name, (int)flags | O_CLOEXEC | O_NOCTTY, 0);
+	return openat(c->s->fds_fd, name, (int)flags | O_CLOEXEC | O_NOCTTY, 0);
 }
 
 static struct reply answer(int fd, uint64_t flags)
@@ -178,12 +179,9 @@ static struct reply hand_on(struct call *c, int *fd, uint64_t flags)
 	return call_handoff(c, open_blocking);
 }
 
-static struct reply open_regular(struct call *c, struct object *o, uint64_t flags)
+/* The answer where FD was opened with O_NONBLOCK for our sake. */
+static struct reply answer_nonblocking(int fd, uint64_t flags)
 {
-	int fd = reopen(c, o->fd, flags | O_NONBLOCK);
-
-	if (fd < 0 && errno == EAGAIN && !(flags & O_NONBLOCK))
-		return hand_on(c, &o->fd, flags);
 	if (fd >= 0 && !(flags & O_NONBLOCK) &&
 	    fcntl(fd, F_SETFL, (int)(flags & (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME))) < 0) {
 		int saved = errno;
@@ -193,6 +191,54 @@ static struct reply open_regular(struct call *c, struct object *o, uint64_t flag
 		fd = -1;
 	}
 	return answer(fd, flags);
+}
+
+static struct reply open_regular(struct call *c, struct object *o, uint64_t flags)
+{
+	int fd = reopen(c, o->fd, flags | O_NONBLOCK);
+
+	if (fd < 0 && errno == EAGAIN && !(flags & O_NONBLOCK))
+		return hand_on(c, &o->fd, flags);
+	return answer_nonblocking(fd, flags);
+}
+
+/*
+ * The short way: what the path names as it is written is judged first and then opened at once, instead of being held,
+ * named, judged and opened once more. For files and directories only: to open anything else is to act, and the names
+ * of devices and of what came out to be none of the two take the long way. (A FIFO that was opened without waiting
+ * stays open until the caller's own open has begun: its other end sees one reader, as natively.) False: the long way.
+ */
+static bool open_short(struct call *c, const struct open_args *a, struct reply *ret_reply)
+{
+	enum { LONG_WAY = O_CREAT | O_PATH | O_TRUNC };
+	AUTO_WRITTEN struct written w;
+	struct stat st;
+	int fd, r;
+
+	w.base = -1;
+	if ((a->flags & ((uint64_t)LONG_WAY | K_TMPFILE)) != 0 || a->resolve != 0 || c->path_len[0] == 0 ||
+	    short_hold(c, a->dirfd, c->path[0], c->path_len[0], &w) != 0 ||
+	    strncmp(w.text, "/dev/", 5) == 0)
+		return false;
+	if (wants_read(a->flags) && policy_path(c->policy, OP_READ, w.text, w.len).kind != VERDICT_ALLOW)
+		return false;
+	if (wants_write(a->flags) && (policy_path(c->policy, OP_WRITE, w.text, w.len).kind != VERDICT_ALLOW ||
+				      call_alive(c) != 0))
+		return false;
+	r = short_open(c, &w, a->flags | O_NONBLOCK | O_NOCTTY, &fd, &st);
+	if (r == SHORT_NO)
+		return false;
+	if (r != 0) {
+		*ret_reply = reply_deny(r);
+		return true;
+	}
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+		c->held[1] = fd;
+		return false;
+	}
+	(void)call_judge(c, 0, wants_write(a->flags) ? OP_WRITE : OP_READ, w.text, w.len);
+	*ret_reply = answer_nonblocking(fd, a->flags);
+	return true;
 }
 
 /* A descriptor for terminal MAJ:MIN: what the caller itself has as 0 to 2, else by its name in the guest's
@@ -244,7 +290,7 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 	struct verdict v;
 	struct stat st;
 
-	if (fstat(o->fd, &st) < 0)
+	if (object_stat(o, &st) < 0)
 		return call_fail(c, err_now());
 	v = judge(c, o, flags, false);
 	if (v.kind != VERDICT_ALLOW)
@@ -261,7 +307,8 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 			return reply_deny(EACCES);
 		return open_regular(c, o, flags & (O_DIRECTORY | O_CLOEXEC));
 	}
-	if (wants_write(flags) && call_alive(c) != 0)
+	/* To open anything but a file or a directory is to act, too. */
+	if ((wants_write(flags) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) && call_alive(c) != 0)
 		return reply_deny(EINTR);
 	if (S_ISREG(st.st_mode))
 		return open_regular(c, o, flags);
@@ -332,7 +379,7 @@ static struct reply open_create(struct call *c, const struct open_args *a)
 			v = path_judge(c, 0, OP_STAT, &o);
 			return v.kind == VERDICT_ALLOW ? reply_deny(EEXIST) : call_refuse(c, v);
 		}
-		if (fstat(o.fd, &st) < 0)
+		if (object_stat(&o, &st) < 0)
 			return call_fail(c, err_now());
 		if (S_ISDIR(st.st_mode)) {
 			v = path_judge(c, 0, OP_STAT, &o);
@@ -347,11 +394,14 @@ static struct reply open_create(struct call *c, const struct open_args *a)
 static struct reply open_emulated(struct call *c, const struct open_args *a)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
+	struct reply reply;
 	struct verdict v;
 	int r;
 
 	if (a->flags & O_CREAT)
 		return open_create(c, a);
+	if (open_short(c, a, &reply))
+		return reply;
 	r = path_resolve(c, a->dirfd, c->path[0], path_flags(a), &o);
 	if (r != 0)
 		return call_fail(c, r);
@@ -363,46 +413,6 @@ static struct reply open_emulated(struct call *c, const struct open_args *a)
 	return answer(create(c, o.fd, ".", a, 0), a->flags);
 }
 
-/* Whether PATH, absolute, is as it would be printed: nothing to walk over but possible symlinks. */
-static bool is_normal(const char *path)
-{
-	for (const char *p = path; *p != '\0'; p++) {
-		if (*p != '/')
-			continue;
-		if (p[1] == '/' || (p[1] == '.' && (p[2] == '/' || p[2] == '\0')) ||
-		    (p[1] == '.' && p[2] == '.' && (p[3] == '/' || p[3] == '\0')))
-			return false;
-	}
-	return strncmp(path, "/proc", 5) != 0 || (path[5] != '/' && path[5] != '\0');
-}
-
-/* The absolute path as written, the name of what DIRFD is in front of a relative one. 0 where that can be
- * said. */
-static int written_path(const struct call *c, int dirfd, char *buf, size_t size, size_t *ret_len)
-{
-	char name[48];
-	ssize_t n = 0;
-
-	if (c->path[0][0] != '/') {
-		if (dirfd == AT_FDCWD)
-			(void)snprintf(name, sizeof(name), "%d/cwd", (int)c->ev.tid);
-		else
-			(void)snprintf(name, sizeof(name), "%d/fd/%d", (int)c->ev.tid, dirfd);
-		n = readlinkat(c->s->proc_fd, name, buf, size);
-		if (n <= 0 || (size_t)n + c->path_len[0] + 2 > size)
-			return -ENAMETOOLONG;
-		if (n > 1)
-			buf[n++] = '/';
-	} else if (c->path_len[0] >= size) {
-		return -ENAMETOOLONG;
-	}
-	memcpy(buf + n, c->path[0], c->path_len[0] + 1);
-	*ret_len = (size_t)n + c->path_len[0];
-	while (*ret_len > 1 && buf[*ret_len - 1] == '/')
-		buf[--*ret_len] = '\0';
-	return buf[0] == '/' && is_normal(buf) ? 0 : -EINVAL;
-}
-
 /* The floor holds every rule: what we say here is for the record and for a refusal with a reason. */
 static struct reply open_observed(struct call *c, const struct open_args *a)
 {
@@ -410,22 +420,22 @@ static struct reply open_observed(struct call *c, const struct open_args *a)
 	bool creates = (a->flags & WILL_CREATE) != 0;
 	enum op op = creates || wants_write(a->flags) ? OP_WRITE : a->flags & O_PATH ? OP_STAT : OP_READ;
 	struct verdict v = VERDICT_NULL;
+	struct written w;
+	bool plain = c->path_len[0] > 0 && short_text(c, a->dirfd, c->path[0], c->path_len[0], &w) == 0;
 	int r;
 
-	/* The object's own array is the buffer; path_resolve() empties it. */
-	if (written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0) {
-		v = policy_path(c->policy, op, o.path, o.path_len);
+	if (plain) {
+		v = policy_path(c->policy, op, w.text, w.len);
 		if (v.kind == VERDICT_ALLOW) {
-			(void)call_judge(c, 0, op, o.path, o.path_len);
+			(void)call_judge(c, 0, op, w.text, w.len);
 			return reply_continue(c);
 		}
 	}
 	/* What leads nowhere gets the kernel's own errno; a hidden name that is not there (a secret, looked
 	 * for in the private home) is refused with the same one, so that the attempt is recorded. */
 	r = path_resolve(c, a->dirfd, c->path[0], path_flags(a), &o);
-	if (r == ENOENT && v.err == ENOENT && v.rule != NULL && v.rule->kind == RULE_HIDE &&
-	    written_path(c, a->dirfd, o.path, sizeof(o.path), &o.path_len) == 0)
-		return call_refuse(c, call_judge(c, 0, op, o.path, o.path_len));
+	if (r == ENOENT && plain && v.err == ENOENT && v.rule != NULL && v.rule->kind == RULE_HIDE)
+		return call_refuse(c, call_judge(c, 0, op, w.text, w.len));
 	/* A file outside the view that the caller holds (its redirected output): not to be opened anew, as where we perform it. */
 	if (r == EACCES)
 		return reply_deny(EACCES);

@@ -27,7 +27,7 @@ static bool is_inotify(const struct call *c, int fd)
 	ssize_t n;
 
 	path_of_fd(fd, path);
-	n = readlinkat(c->s->proc_fd, path, text, sizeof(text));
+	n = readlinkat(c->s->fds_fd, path, text, sizeof(text));
 	return n == (ssize_t)sizeof(want) - 1 && memcmp(text, want, sizeof(want) - 1) == 0;
 }
 
@@ -55,7 +55,7 @@ struct reply fs_watch_inotify_add_watch(struct call *c)
 			&o, &reply) ||
 	    !fs_permit(c, 0, OP_READ, &o, &reply) || !fs_ready(c, &reply))
 		return reply;
-	r = fs_enter_proc(c);
+	r = fs_enter_fds(c);
 	if (r != 0)
 		return call_fail(c, r);
 	/* The link to the held object must be followed, whatever the object is. */

@@ -290,6 +290,9 @@ static void record_if_wanted(const struct call *c, const struct reply *r)
 		flags |= RECORD_REFUSED;
 	if (c->failed)
 		flags |= RECORD_INTERNAL;
+	/* Of a caller that is gone nobody knows whose path was read (copyin.c). */
+	if (flags != 0 && call_alive(c) != 0)
+		return;
 	if (flags == 0) {
 		if (!c->judged || (c->op != OP_WRITE && c->op != OP_EXEC && c->op != OP_CONNECT))
 			return;

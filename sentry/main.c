@@ -112,13 +112,14 @@ int sentry_run(const struct sentry_config *cfg)
 	ignore_signals();
 	s = (struct sentry){
 		.proc_fd = cfg->proc_fd,
+		.fds_fd = openat(cfg->proc_fd, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.init = cfg->init,
 		.policy = cfg->policy,
 		.plan = cfg->plan,
 		.ring = cfg->ring,
 	};
-	if (s.root_fd < 0)
+	if (s.fds_fd < 0 || s.root_fd < 0)
 		return err_now();
 	r = mech_notify_new(cfg->listener, &s.mech);
 	if (r == 0)

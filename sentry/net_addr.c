@@ -313,7 +313,7 @@ int net_addr_hold(const struct call *c, int fd, struct net_addr *ret_addr)
 	size_t len;
 	int r;
 
-	r = fs_enter_proc(c);
+	r = fs_enter_fds(c);
 	if (r < 0)
 		return r;
 	path_of_fd(fd, path);

@@ -159,7 +159,7 @@ static struct reply bind_in_parent(struct call *c, const struct net_socket *sock
 	/* By the name just made: only the guest could have put another file there meanwhile, and no socket of the host's. */
 	if (reply.kind == REPLY_VALUE && fstatat(o->parent, o->name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISSOCK(st.st_mode))
 		net_bound_add(&st);
-	r = fs_enter_proc(c);
+	r = fs_enter_fds(c);
 	return r == 0 ? reply : call_fail(c, r);
 }
 

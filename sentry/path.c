@@ -30,6 +30,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "sentry/path_short.h"
 #include "sentry/path_walk.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -37,9 +38,8 @@
 void path_of_fd(int fd, char ret_buf[32])
 {
 	char digits[12];
-	size_t n = 0, at = 8;
+	size_t n = 0, at = 0;
 
-	memcpy(ret_buf, "self/fd/", 8);
 	do {
 		digits[n++] = (char)('0' + fd % 10);
 		fd /= 10;
@@ -54,6 +54,14 @@ void object_clear(struct object *o)
 	o->fd = fd_close(o->fd);
 	o->parent = fd_close(o->parent);
 	object_init(o);
+}
+
+int object_stat(const struct object *o, struct stat *ret_st)
+{
+	if (!o->has_st)
+		return fstat(o->fd, ret_st);
+	*ret_st = o->st;
+	return 0;
 }
 
 int path_open(int base, const char *path, uint64_t flags, uint64_t resolve)
@@ -99,7 +107,7 @@ int path_canonical(const struct call *c, int fd, char *buf, size_t size, size_t 
 	ssize_t n;
 
 	path_of_fd(fd, name);
-	n = readlinkat(c->s->proc_fd, name, buf, size);
+	n = readlinkat(c->s->fds_fd, name, buf, size);
 	if (n < 0)
 		return errno == ENAMETOOLONG ? ENAMETOOLONG : err_now();
 	if ((size_t)n >= size)
@@ -286,6 +294,18 @@ static int base_open(struct call *c, int dirfd, int *ret_fd)
 	return 0;
 }
 
+int path_base(struct call *c, int dirfd, int *ret_fd)
+{
+	AUTO_FD int fd = -1;
+	int r = base_open(c, dirfd, &fd);
+
+	if (r == 0)
+		r = base_in_view(c, fd);
+	if (r == 0)
+		*ret_fd = fd_steal(&fd);
+	return r;
+}
+
 /*
  * Whether PATH, which the kernel says does not exist, does not exist for the guest either: some prefix of it
  * exists outside any procfs, and the component after that does not. Else (a dangling symlink, a procfs) only
@@ -347,7 +367,8 @@ static int resolve_object(struct call *c, int base, const char *path, size_t len
 				return ENOENT;
 			if (r != ELOOP && r != ENOENT)
 				return r;
-		} else if (!path_on_proc(o->fd)) {
+		} else if (fstat(o->fd, &o->st) == 0 && !short_on_proc(o->fd, &o->st)) {
+			o->has_st = true;
 			r = path_name(c, o->fd, 0, o);
 			if (r != 0)
 				object_clear(o);
@@ -515,6 +536,11 @@ int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags
 		return ENAMETOOLONG;
 	if (len == 0 && !(flags & PATH_EMPTY))
 		return ENOENT;
+	if (len > 0) {
+		r = short_resolve(c, dirfd, path, len, flags, ret_obj);
+		if (r != SHORT_NO)
+			return r;
+	}
 	if (path[0] != '/' || (flags & PATH_IN_ROOT)) {
 		r = base_open(c, dirfd, &base_fd);
 		if (r != 0)

@@ -33,8 +33,10 @@ struct object {
 		      remove */
 	bool magic;  /* reached through a magic link last (or AT_EMPTY_PATH): fd is what the link names; where
 		      * it has  no name in the guest's view, path does not begin with a slash ("pipe:[1]") */
+	bool has_st; /* st is what fstat() said when it was found */
 	bool opened; /* fd is not O_PATH but already opened as asked (never set by path_resolve) */
 	char name[NAME_MAX + 1]; /* with PATH_PARENT: last component */
+	struct stat st;
 	size_t path_len;
 	char path[PATH_MAX]; /* canonical path in the guest's view, also of what does not exist yet */
 };
@@ -45,7 +47,7 @@ static inline void object_init(struct object *o)
 {
 	o->fd = -1;
 	o->parent = -1;
-	o->slash = o->dots = o->magic = o->opened = false;
+	o->slash = o->dots = o->magic = o->has_st = o->opened = false;
 	o->name[0] = '\0';
 	o->path_len = 0;
 	o->path[0] = '\0';
@@ -73,12 +75,14 @@ struct verdict path_judge(struct call *c, int index, enum op op, const struct ob
  */
 int path_readlink(struct call *c, const struct object *o, char *buf, size_t size, size_t *ret_len);
 
+/* fstat() of what is held: the one of when it was found where there is one. 0, or -1 and errno. */
+int object_stat(const struct object *o, struct stat *ret_st);
+
 /* Closes what is held, returns to OBJECT_NULL; takes half-built objects. */
 void object_clear(struct object *o);
 #define AUTO_OBJECT __attribute__((cleanup(object_clear)))
 
-/* "/proc/self/fd/N" of a descriptor of our own, for calls that take only a path; static size buffer of the
- * caller. The sentry's own procfs must be used: dirfd = proc_fd, path "self/fd/N" (written here). */
+/* The name of a descriptor of our own in the directory fds_fd, for calls that take only a path. */
 void path_of_fd(int fd, char ret_buf[32]);
 
 #endif

@@ -182,6 +182,7 @@ static int setup(void **state)
 	policy_builder_free(b);
 	sentry.policy = p;
 	sentry.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	sentry.fds_fd = openat(sentry.proc_fd, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	sentry.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	sentry.init = getpid();
 	return pool_new(&sentry, &sentry.pool);
@@ -327,7 +328,7 @@ static void test_dead_has_no_effect(void **state)
 	assert_int_equal(access("new", F_OK), -1);
 	(void)ask(AUDIT_ARCH_X86_64, NR_mkdir, addr("new"), 0700, 0, 0);
 	assert_int_equal(access("new", F_OK), -1);
-	/* It dies at any moment before the effect. */
+	/* It dies behind the look at it that counts, the one before the effect: then it happened. */
 	for (unsigned int i = 1; i < 3; i++) {
 		script.dead = false;
 		script.dies_after = i;
@@ -335,7 +336,6 @@ static void test_dead_has_no_effect(void **state)
 		if (script.last.kind == REPLY_FD) {
 			(void)close(script.last.fd);
 			assert_int_equal(unlink("new"), 0);
-			assert_true(i >= 2);
 		} else {
 			assert_int_equal(access("new", F_OK), -1);
 		}

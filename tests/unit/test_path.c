@@ -91,6 +91,7 @@ static int setup(void **state)
 	assert_int_equal(mkfifo("fifo", 0600), 0);
 	object_init(&obj);
 	sentry.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	sentry.fds_fd = openat(sentry.proc_fd, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	sentry.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	sentry.init = getpid();
 	call.s = &sentry;
@@ -115,6 +116,7 @@ static int teardown(void **state)
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		(void)remove(below(all[i]));
 	(void)close(sentry.proc_fd);
+	(void)close(sentry.fds_fd);
 	(void)close(sentry.root_fd);
 	policy_free(policy);
 	assert_int_equal(chdir("/"), 0);
