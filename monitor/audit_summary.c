@@ -14,8 +14,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "nr.h"
+#include "monitor/hint.h"
 #include "monitor/rules.h"
+#include "nr.h"
 #include "table.h"
 #include "text.h"
 #include "util/err.h"
@@ -35,6 +36,7 @@ struct entry {
 	int nr;
 	uint8_t op;
 	bool internal;
+	char comm[16]; /* who asked first */
 	enum rule_kind kind; /* RULE_NONE: no rule spoke */
 	char *pattern, *origin; /* empty where no rule spoke */
 	char *object;
@@ -116,6 +118,8 @@ static struct entry *entry_new(const struct record *r, const struct rule *rule)
 	e->nr = key_nr(r);
 	e->op = r->op;
 	e->internal = r->flags & RECORD_INTERNAL;
+	memcpy(e->comm, r->comm, sizeof(e->comm));
+	e->comm[sizeof(e->comm) - 1] = 0;
 	e->kind = rule ? rule->kind : RULE_NONE;
 	e->pattern = strdup(rule ? rule->pattern : "");
 	e->origin = strdup(rule ? rule->origin : "");
@@ -347,7 +351,9 @@ static const char *remark_for(const struct entry *e)
 		return NULL;
 	if (row->family == FAM_SOCKET || row->family == FAM_CONNECT || row->family == FAM_BIND || row->family == FAM_SEND)
 		return "--net HOST:PORT, not there yet";
-	return "no option allows it";
+	const char *hint = hint_namespaces(e->nr, e->comm);
+
+	return hint ? hint : "no option allows it";
 }
 
 /* Can what KIND names be put into the guest's view? For writing, PATTERN may become the directory's, but nothing is lifted from a

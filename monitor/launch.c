@@ -243,6 +243,16 @@ static int show_proc(int proc_fd)
 	return at < 0 || mount_attach(proc_fd, at) < 0 ? err_now() : 0;
 }
 
+/*
+ * No user namespace is made in the guest's: the kernel refuses too, not the filter alone. Where the setting cannot be had
+ * (/proc/sys is read-only) the filter alone holds; the other namespaces ask for a capability no guest has.
+ */
+static void no_user_namespaces(void)
+{
+	AUTO_FD int fd = open("/proc/sys/user/max_user_namespaces", O_WRONLY | O_CLOEXEC);
+	(void)!write(fd, "0", 1);
+}
+
 static _Noreturn void sentry_process(const struct launch *l, struct ends *e, struct sources *host)
 {
 	bool spaces = l->ids->mode != FLOOR_BARE;
@@ -263,6 +273,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	if (l->ids->mode == FLOOR_ROOT &&
 	    (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		stage_failed(e, errno, "ids of the user namespace");
+	if (spaces)
+		no_user_namespaces();
 	if (spaces && (proc_fd = proc_detached()) < 0)
 		stage_failed(e, proc_fd, "a procfs of its own");
 	if (!spaces && (proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)

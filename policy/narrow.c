@@ -51,7 +51,8 @@ struct test {
 struct rule_by_value {
 	enum sys_nr nr;
 	enum when when;
-	bool allow; /* else .err (0: succeeds without effect) */
+	bool allow;  /* else .err (0: succeeds without effect) */
+	bool report; /* notified: the sentry refuses, with a record */
 	int err;
 	struct test test[3]; /* all must hold; a mask of 0 ends them */
 };
@@ -60,6 +61,7 @@ struct rule_by_value {
 #define REFUSE(name, error, ...) { .nr = NR_##name, .err = (error), .test = { __VA_ARGS__ } }
 #define REFUSE_WHEN(cond, name, error, ...)                                                                  \
 	{ .nr = NR_##name, .when = (cond), .err = (error), .test = { __VA_ARGS__ } }
+#define REPORT(name, ...) { .nr = NR_##name, .report = true, .test = { __VA_ARGS__ } }
 #define PERMIT(name, ...) { .nr = NR_##name, .allow = true, .test = { __VA_ARGS__ } }
 #define PERMIT_WHEN(cond, name, ...)                                                                         \
 	{ .nr = NR_##name, .when = (cond), .allow = true, .test = { __VA_ARGS__ } }
@@ -76,15 +78,16 @@ struct rule_by_value {
 #define IOC_TYPE_NR UINT64_C(0xffff)
 
 static const struct rule_by_value rules[] = {
-	/* No namespaces: a user namespace hands out capabilities over kernel code few have looked at. Bits of
-	 * clone's flags are kernel-wide, int-sized; CLONE_NEWTIME is a part of the exit signal here. */
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWNS, CLONE_NEWNS)),
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWCGROUP, CLONE_NEWCGROUP)),
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWUTS, CLONE_NEWUTS)),
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWIPC, CLONE_NEWIPC)),
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWUSER, CLONE_NEWUSER)),
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWPID, CLONE_NEWPID)),
-	REFUSE(clone, EPERM, ARG(0, CLONE_NEWNET, CLONE_NEWNET)),
+	/* No namespaces: a user namespace hands out capabilities over kernel code few have looked at. Programs that want
+	 * them have a sandbox of their own to be turned off, so people are told: recorded, not only refused. Bits of clone's
+	 * flags are kernel-wide, int-sized; CLONE_NEWTIME is a part of the exit signal here. */
+	REPORT(clone, ARG(0, CLONE_NEWNS, CLONE_NEWNS)),
+	REPORT(clone, ARG(0, CLONE_NEWCGROUP, CLONE_NEWCGROUP)),
+	REPORT(clone, ARG(0, CLONE_NEWUTS, CLONE_NEWUTS)),
+	REPORT(clone, ARG(0, CLONE_NEWIPC, CLONE_NEWIPC)),
+	REPORT(clone, ARG(0, CLONE_NEWUSER, CLONE_NEWUSER)),
+	REPORT(clone, ARG(0, CLONE_NEWPID, CLONE_NEWPID)),
+	REPORT(clone, ARG(0, CLONE_NEWNET, CLONE_NEWNET)),
 	/* unshare takes a long and looks at all of it. */
 	PERMIT(unshare, ARG(0, U64 & ~(uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SYSVSEM), 0)),
 
@@ -113,6 +116,8 @@ static const struct rule_by_value rules[] = {
 	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SETFLAGS)),
 	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_FSSETXATTR)),
 	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SETVERSION)),
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, 0x40086604)), /* EXT4_IOC_SETVERSION, older than FS_IOC_SETVERSION */
+	REFUSE(ioctl, ENOTTY, ARG(1, U32, 0x40047211)), /* FAT_IOCTL_SET_ATTRIBUTES: its read-only bit is a mode */
 	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SETFSLABEL)),
 	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_ENABLE_VERITY)),
 	REFUSE(ioctl, ENOTTY, ARG(1, U32, FS_IOC_SET_ENCRYPTION_POLICY)),
@@ -187,7 +192,6 @@ static const struct base {
 	enum when when;
 	int err;
 } bases[] = {
-	{ NR_unshare, ALWAYS, EPERM },
 	{ NR_personality, ALWAYS, EPERM },
 	/* As a kernel without CONFIG_SYSVIPC and CONFIG_POSIX_MQUEUE. shmdt and the calls on an open queue can
 	 * only follow these. */
@@ -363,7 +367,10 @@ int narrow_add(const struct plan *plan, scmp_filter_ctx ctx)
 			n++;
 		}
 		r = add(plan, ctx, (int)rule->nr,
-			rule->allow ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO((uint32_t)rule->err), n, cmp);
+			rule->allow    ? SCMP_ACT_ALLOW
+			: rule->report ? SCMP_ACT_NOTIFY
+				       : SCMP_ACT_ERRNO((uint32_t)rule->err),
+			n, cmp);
 	}
 	return r;
 }

@@ -4,6 +4,7 @@
 
 #include "sentry/handle.h"
 
-handler_fn denied_landlock_create_ruleset, denied_landlock_add_rule, denied_landlock_restrict_self;
+handler_fn denied_landlock_create_ruleset, denied_landlock_add_rule, denied_landlock_restrict_self,
+	denied_unshare, denied_setns;
 
 #endif

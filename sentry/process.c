@@ -167,6 +167,8 @@ struct reply process_setpriority(struct call *c)
 	AUTO_MEMBER struct member m = MEMBER_NULL;
 	struct reply reply;
 
+	if ((int)c->ev.args[0] < PRIO_PROCESS || (int)c->ev.args[0] > PRIO_USER)
+		return reply_deny(EINVAL);
 	if ((int)c->ev.args[0] != PRIO_PROCESS)
 		return call_refuse_plain(c, EPERM);
 	if (!target(c, (pid_t)c->ev.args[1], &m, &reply))
@@ -179,6 +181,8 @@ struct reply process_ioprio_set(struct call *c)
 	AUTO_MEMBER struct member m = MEMBER_NULL;
 	struct reply reply;
 
+	if ((int)c->ev.args[0] < IOPRIO_WHO_PROCESS || (int)c->ev.args[0] > IOPRIO_WHO_USER)
+		return reply_deny(EINVAL);
 	if ((int)c->ev.args[0] != IOPRIO_WHO_PROCESS)
 		return call_refuse_plain(c, EPERM);
 	if (!target(c, (pid_t)c->ev.args[1], &m, &reply))

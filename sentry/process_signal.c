@@ -31,8 +31,15 @@ static struct reply not_found(struct call *c, int r)
 	return r == EPERM ? call_refuse_plain(c, EPERM) : call_fail(c, r);
 }
 
+/* The whole process, also by a pidfd of its first thread (6.9), which would reach just that. */
 static int signal_process(const struct member *m, int sig, const siginfo_t *info)
 {
+	enum { TO_GROUP = 2 }; /* PIDFD_SIGNAL_THREAD_GROUP */
+
+	if (syscall(NR_pidfd_send_signal, m->pidfd, sig, info, TO_GROUP) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return errno;
 	return syscall(NR_pidfd_send_signal, m->pidfd, sig, info, 0) < 0 ? errno : 0;
 }
 
@@ -205,7 +212,9 @@ struct reply process_rt_tgsigqueueinfo(struct call *c)
 	return send_one(c, (pid_t)c->ev.args[0], (pid_t)c->ev.args[1], true, sig, &info);
 }
 
-/* The process or thread a pidfd of ours is for, in our namespace; 0 where it is gone or no pidfd. */
+enum { NO_PIDFD = -2 };
+
+/* The process or thread a pidfd of ours is for, in our namespace; 0 or -1 where it is gone, NO_PIDFD. */
 static pid_t pidfd_target(const struct call *c, int pidfd)
 {
 	char name[48], text[1024];
@@ -220,7 +229,7 @@ static pid_t pidfd_target(const struct call *c, int pidfd)
 		return 0;
 	text[n] = '\0';
 	at = strstr(text, "\nPid:");
-	return at == NULL ? -1 : (pid_t)atoi(at + 5);
+	return at == NULL ? NO_PIDFD : (pid_t)atoi(at + 5);
 }
 
 struct reply process_pidfd_send_signal(struct call *c)
@@ -241,8 +250,8 @@ struct reply process_pidfd_send_signal(struct call *c)
 			return reply_deny(r > 0 ? r : EINTR);
 	}
 	pid = pidfd_target(c, fd);
-	if (pid == -1)
-		return reply_deny(ESRCH); /* dead, or no pidfd at all */
+	if (pid == NO_PIDFD)
+		return reply_deny(EBADF);
 	if (pid <= 0 || caller_status(c->s->proc_fd, pid, &st) < 0)
 		return reply_deny(ESRCH);
 	if (!tree_has(c->s, st.tgid))

@@ -100,15 +100,15 @@ static const struct sim_case {
 	{ NATIVE, NR_clone, { SIGCHLD }, ALLOW },
 	{ NATIVE, NR_clone, { CLONE_VM | CLONE_VFORK | SIGCHLD }, ALLOW },
 	{ NATIVE, NR_clone, { 0x3d0f00 }, ALLOW }, /* a thread of glibc's */
-	{ NATIVE, NR_clone, { CLONE_NEWUSER | SIGCHLD }, ERR(EPERM) },
-	{ NATIVE, NR_clone, { HIGH | CLONE_NEWUSER | SIGCHLD }, ERR(EPERM) },
-	{ NATIVE, NR_clone, { CLONE_NEWNS }, ERR(EPERM) },
-	{ NATIVE, NR_clone, { CLONE_NEWNET | CLONE_NEWPID }, ERR(EPERM) },
+	{ NATIVE, NR_clone, { CLONE_NEWUSER | SIGCHLD }, NOTIFY },
+	{ NATIVE, NR_clone, { HIGH | CLONE_NEWUSER | SIGCHLD }, NOTIFY },
+	{ NATIVE, NR_clone, { CLONE_NEWNS }, NOTIFY },
+	{ NATIVE, NR_clone, { CLONE_NEWNET | CLONE_NEWPID }, NOTIFY },
 	{ NATIVE, NR_unshare, { CLONE_FILES }, ALLOW },
 	{ NATIVE, NR_unshare, { CLONE_FS | CLONE_FILES | CLONE_SYSVSEM }, ALLOW },
-	{ NATIVE, NR_unshare, { CLONE_NEWUSER }, ERR(EPERM) },
-	{ NATIVE, NR_unshare, { CLONE_NEWTIME }, ERR(EPERM) },
-	{ NATIVE, NR_unshare, { HIGH | CLONE_FS }, ERR(EPERM) },
+	{ NATIVE, NR_unshare, { CLONE_NEWUSER }, NOTIFY },
+	{ NATIVE, NR_unshare, { CLONE_NEWTIME }, NOTIFY },
+	{ NATIVE, NR_unshare, { HIGH | CLONE_FS }, NOTIFY },
 
 	/* Sockets. */
 	{ NATIVE, NR_socket, { AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0 }, ALLOW },
@@ -247,7 +247,6 @@ static bool narrowed(int nr, const struct plan *plan)
 {
 	switch (nr) {
 	case NR_clone:
-	case NR_unshare:
 	case NR_personality:
 	case NR_prctl:
 	case NR_ioctl:
@@ -380,12 +379,13 @@ static void in_the_kernel(void **state)
 	assert_int_equal(live(&progs[NATIVE], false, NR_ioctl, -1, TIOCSTI), EPERM);
 	assert_int_equal(live(&progs[NATIVE], false, NR_ioctl, -1, (long)(HIGH | TIOCSTI)), EPERM);
 	assert_int_equal(live(&progs[NATIVE], false, NR_ioctl, -1, TCGETS), EBADF);
-	assert_int_equal(live(&progs[NATIVE], false, NR_unshare, CLONE_NEWUSER, 0), EPERM);
 	assert_int_equal(live(&progs[BARE], false, NR_prctl, PR_SET_DUMPABLE, 0), 0);
 	assert_int_equal(live(&progs[NATIVE], false, X32 | NR_getppid, 0, 0), -SIGSYS);
 	assert_int_equal(live(&progs[NATIVE], true, 64 /* i386 getppid */, 0, 0), -SIGSYS);
 	/* No listener: what would be notified fails. */
 	assert_int_equal(live(&progs[EMULATED], false, NR_chdir, 0, 0), ENOSYS);
+	assert_int_equal(live(&progs[NATIVE], false, NR_unshare, CLONE_NEWUSER, 0), ENOSYS);
+	assert_int_equal(live(&progs[NATIVE], false, NR_clone, CLONE_NEWUSER, 0), ENOSYS);
 }
 
 static double ms(void)
