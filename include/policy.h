@@ -7,8 +7,8 @@
  * components). A pattern without glob characters names the object and everything below it; so does a glob
  * (a ** at the end adds nothing). A backslash takes the next character literally.
  *
- * keys is protect, judged by the content where the sentry can do that (sentry/fs_change_keys.c); a protect rule that matches
- * as well is the stricter. Adding a keys rule adds a protect rule for the names KEYS_TEMP in the same directory, under
+ * keys is protect, for a file alone (a directory of that name is none of its business), judged by the content where the sentry can do that (sentry/fs_change_keys.c); a protect rule that matches
+ * as well is the stricter: a verdict that names a keys rule says that all else permits the write. Adding a keys rule adds a protect rule for the names KEYS_TEMP in the same directory, under
  * which the sentry prepares the new file: nobody else can write there.
  *
  * Precedence. Of the read and write rules that match, the one with the longest literal prefix decides, on a tie
@@ -88,7 +88,7 @@ struct verdict policy_path(const struct policy *p, enum op op, const char *path,
  * Decides whether the directory PATH may be moved away, or another moved there: a write to it, and no restriction
  * that could match something below it may be carried away (mv .git x) or planted (mv x .git). To be asked of both
  * names of a rename. Where IS_DIR is false like OP_WRITE. rmdir asks OP_WRITE only: an empty directory carries
- * nothing. symlink() asks this with IS_DIR for the new name: a link named .git plants like a directory does.
+ * nothing. symlink() asks policy_path_link().
  */
 struct verdict policy_path_move(const struct policy *p, const char *path, size_t len, bool is_dir);
 
@@ -99,6 +99,13 @@ struct verdict policy_path_move(const struct policy *p, const char *path, size_t
  */
 struct verdict policy_path_rename(const struct policy *p, const char *from, size_t from_len, const char *to,
 				  size_t to_len, bool is_dir);
+
+/*
+ * Decides whether a symbolic link PATH with the text TEXT may be made: as policy_path_move() of a directory, for it plants
+ * whatever it leads to (ln -s x .git); but a link to its neighbour (TEXT is one component) under a name that means no more to
+ * any restriction than the neighbour's plants nothing.
+ */
+struct verdict policy_path_link(const struct policy *p, const char *path, size_t len, const char *text);
 
 /* Facts the plan needs. */
 bool policy_has_floating(const struct policy *p, enum rule_kind kind);

@@ -114,8 +114,32 @@ static bool is_git_dir(const char *dir)
 	return true;
 }
 
+/* What the profile protects in a .git, for the git directory DIR of another name. */
+static int protect_git_dir(struct policy_builder *b, const char *dir, char **ret_why)
+{
+	static const struct {
+		enum rule_kind kind;
+		const char *tail;
+	} parts[] = {
+		{ RULE_PROTECT, "/hooks" },		  { RULE_PROTECT, "/modules/**/hooks/**" },
+		{ RULE_PROTECT, "/worktrees/*/hooks/**" }, { RULE_PROTECT, "/commondir" },
+		{ RULE_KEYS, "/config" },		  { RULE_KEYS, "/config.worktree" },
+		{ RULE_KEYS, "/modules/**/config" },	  { RULE_KEYS, "/modules/**/config.worktree" },
+		{ RULE_KEYS, "/worktrees/**/config" },	  { RULE_KEYS, "/worktrees/**/config.worktree" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		AUTO_FREE char *pattern = below_path(dir, parts[i].tail);
+		int r = pattern == NULL ? -ENOMEM : add(b, parts[i].kind, pattern, "parts of a git directory", ret_why);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /*
- * Profiles know hooks below a directory named .git: a git directory of another name has its own rule. Where
+ * Profiles know hooks and configuration below a directory named .git: a git directory of another name has its own rule. Where
  * .git is a file (a linked worktree, a submodule) it stays what it is: it names the directory that has config
  * and hooks.
  */
@@ -124,19 +148,14 @@ static int protect_git(struct policy_builder *b, const struct places *p, char **
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && p->workspaces[i] != NULL; i++) {
-		AUTO_FREE char *hooks = NULL;
 		AUTO_FREE char *dot_git = NULL;
 		struct stat st;
-		if (asprintf(&hooks, "%s/hooks", p->workspaces[i]) < 0) {
-			hooks = NULL;
-			return -ENOMEM;
-		}
 		if (asprintf(&dot_git, "%s/.git", p->workspaces[i]) < 0) {
 			dot_git = NULL;
 			return -ENOMEM;
 		}
 		if (is_git_dir(p->workspaces[i]))
-			r = add_path(b, RULE_PROTECT, hooks, "hooks of a git directory", ret_why);
+			r = protect_git_dir(b, p->workspaces[i], ret_why);
 		if (r == 0 && lstat(dot_git, &st) == 0 && S_ISREG(st.st_mode))
 			r = add_path(b, RULE_PROTECT, dot_git, "the name of a git directory", ret_why);
 	}

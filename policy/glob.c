@@ -171,7 +171,8 @@ static uint64_t closure(const struct glob_token *tok, unsigned int n, uint64_t s
 	return states;
 }
 
-uint64_t glob_run(const struct glob_token *tok, unsigned int n, const char *s, size_t len)
+/* States after S; *RET_ABOVE: the last state, if it was reached at S or above it. */
+static uint64_t run(const struct glob_token *tok, unsigned int n, const char *s, size_t len, uint64_t *ret_above)
 {
 	uint64_t states = closure(tok, n, 1), done = 1ULL << n, matched = states & done;
 	size_t pos = 0;
@@ -202,5 +203,20 @@ uint64_t glob_run(const struct glob_token *tok, unsigned int n, const char *s, s
 		matched |= states & done;
 		pos += clen + 1;
 	}
-	return states | matched;
+	*ret_above = matched;
+	return states;
+}
+
+uint64_t glob_run(const struct glob_token *tok, unsigned int n, const char *s, size_t len)
+{
+	uint64_t above, states = run(tok, n, s, len, &above);
+
+	return states | above;
+}
+
+bool glob_run_exact(const struct glob_token *tok, unsigned int n, const char *s, size_t len)
+{
+	uint64_t above;
+
+	return (run(tok, n, s, len, &above) & (1ULL << n)) != 0;
 }

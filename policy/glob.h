@@ -57,6 +57,9 @@ char *glob_quote(const char *s);
  */
 uint64_t glob_run(const struct glob_token *tok, unsigned int n, const char *s, size_t len);
 
+/* Whether the N tokens match S itself, not only something above it. */
+bool glob_run_exact(const struct glob_token *tok, unsigned int n, const char *s, size_t len);
+
 /*
  * Hash and length of the component that starts at S and ends before a slash or after LEFT bytes. Eight bytes
  * at a time, because it is most of what a verdict costs.

@@ -16,9 +16,9 @@
  *  - A checkout that would write an editor's or agent's settings file fails for that file; git says so, and git clone
  *    of a repository that has one ends with an error. --unprotect with the rule's pattern lets them be written.
  *    Settings below node_modules and site-packages are nobody's: package managers unpack there.
- *  - .git/config is not protected: git itself writes it (branches, remotes). A rule by key is needed for that, so
- *    core.hooksPath and core.fsmonitor can still be set from inside. Nor can a directory that is no repository yet be kept from
- *    becoming a bare one. Both are in docs/LIMITS.md.
+ *  - .git/config is protected by key: git may set and remove what is harmless (branches, remotes, who commits), by its lock file
+ *    and a rename, and nothing that has the host's git execute something; nobody may write it in another way. A directory that
+ *    is no repository yet cannot be kept from becoming a bare one (docs/LIMITS.md).
  *
  * Secrets of the home are hidden although the private home does not hold them: so an attempt on one is refused by name and
  * recorded, rather than lost among the files that do not exist. Files that ordinary tools look for in every session
@@ -200,6 +200,14 @@ static const struct line executed[] = {
 	/* From here on nothing is excepted: hooks and shells run at once. Submodules keep theirs below .git/modules. */
 	{ RULE_PROTECT, "**/.git/hooks/**", ALWAYS, false },
 	{ RULE_PROTECT, "**/.git/modules/**/hooks/**", ALWAYS, false },
+	{ RULE_PROTECT, "**/.git/worktrees/*/hooks/**", ALWAYS, false },
+	/* git itself writes its configuration: what changes no key that has something executed is let through. */
+	{ RULE_KEYS, "**/.git/config", ALWAYS, false },
+	{ RULE_KEYS, "**/.git/config.worktree", ALWAYS, false },
+	{ RULE_KEYS, "**/.git/modules/**/config", ALWAYS, false },
+	{ RULE_KEYS, "**/.git/modules/**/config.worktree", ALWAYS, false },
+	{ RULE_KEYS, "**/.git/worktrees/**/config", ALWAYS, false },
+	{ RULE_KEYS, "**/.git/worktrees/**/config.worktree", ALWAYS, false },
 	/* Names the directory that config and hooks are taken from; only a worktree's has one, below worktrees/. */
 	{ RULE_PROTECT, "**/.git/commondir", ALWAYS, false },
 	{ RULE_PROTECT, "**/.envrc", ALWAYS, false },

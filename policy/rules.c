@@ -214,7 +214,7 @@ static int add_temp(struct policy_builder *b, const struct stored_rule *rule)
 	AUTO_FREE char *plain = strndup(rule->rule.pattern, rule->literal ? rule->weight : strlen(rule->rule.pattern));
 	AUTO_FREE char *path = plain && rule->literal ? glob_quote(plain) : NULL;
 	AUTO_FREE char *origin = strdup(rule->rule.origin);
-	char temp[2 * PATH_MAX + sizeof(KEYS_TEMP) + 2];
+	char temp[(size_t)2 * PATH_MAX + sizeof(KEYS_TEMP) + 2];
 	char *slash;
 
 	if (!plain || !origin || (rule->literal && !path))

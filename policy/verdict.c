@@ -112,14 +112,15 @@ static enum slot slot_of(const struct rule *r)
 	return SLOT_COUNT;
 }
 
-static void match_node(const struct policy *p, struct walk *w, uint32_t node, uint32_t weight)
+/* LAST: it is the path's own node. A keys rule is about a file, which has nothing below it. */
+static void match_node(const struct policy *p, struct walk *w, uint32_t node, uint32_t weight, bool last)
 {
 	const struct node *n = &p->nodes[node];
 
 	if (!(n->flags & NODE_RULES))
 		return;
 	for (int i = 0; i < SLOT_COUNT; i++)
-		if (n->slot[i] != RULE_UNSET)
+		if (n->slot[i] != RULE_UNSET && (last || (i != SLOT_KEYS && i != SLOT_KEYS_DEEP)))
 			match(w, (enum slot)i, n->slot[i], weight);
 }
 
@@ -128,7 +129,10 @@ static void match_glob(const struct policy *p, struct walk *w, const struct glob
 {
 	bool below;
 
-	if (glob_states(g, path, len, &below) & (1ULL << g->n))
+	if (!(glob_states(g, path, len, &below) & (1ULL << g->n)))
+		return;
+	if (p->rules[g->rule].kind != RULE_KEYS ||
+	    glob_run_exact(g->tok, g->n, path + g->dir_len + 1, len - g->dir_len - 1))
 		match(w, slot_of(&p->rules[g->rule]), (int32_t)g->rule, g->weight);
 }
 
@@ -171,7 +175,7 @@ static void walk_once(const struct policy *p, const char *path, size_t len, int3
 		w->bad = true;
 		return;
 	}
-	match_node(p, w, 0, 1);
+	match_node(p, w, 0, 1, len == 1);
 	while (pos < len) {
 		size_t clen;
 		uint64_t h = glob_hash(path + pos, len - pos, &clen);
@@ -184,7 +188,7 @@ static void walk_once(const struct policy *p, const char *path, size_t len, int3
 		if (at != NODE_UNSET) {
 			at = node_below(p, at, h, path + pos, clen);
 			if (at != NODE_UNSET)
-				match_node(p, w, at, (uint32_t)(pos + clen));
+				match_node(p, w, at, (uint32_t)(pos + clen), pos + clen == len);
 		}
 		pos += clen + 1;
 	}
@@ -252,14 +256,15 @@ static struct verdict judge_write(const struct policy *p, const struct walk *w)
 {
 	int32_t protect = counts(w, &w->protect_deep, &w->protect);
 
-	if (protect == RULE_UNSET)
-		protect = counts(w, &w->keys_deep, &w->keys);
 	if (protect != RULE_UNSET)
 		return deny(p, EACCES, protect);
 	if (w->allow.rule == RULE_UNSET)
 		return deny(p, EACCES, RULE_UNSET);
-	if (w->allow_writes)
-		return allow(p, w->allow.rule);
+	if (w->allow_writes) {
+		int32_t keys = counts(w, &w->keys_deep, &w->keys);
+
+		return keys == RULE_UNSET ? allow(p, w->allow.rule) : deny(p, EACCES, keys);
+	}
 	/* A read rule only decided where it took something away from a write rule. */
 	return deny(p, p->write_errno, w->write.rule == RULE_UNSET ? RULE_UNSET : w->allow.rule);
 }
@@ -369,6 +374,42 @@ struct verdict policy_path_move(const struct policy *p, const char *path, size_t
 			return deny(p, EACCES, (int32_t)g->rule);
 	}
 	return v;
+}
+
+/* Whether the directory that holds PATH has, for all restrictions there are, the same to say of PATH and of its neighbour TEXT. */
+static bool means_the_same(const struct policy *p, const char *path, size_t len, const char *text)
+{
+	char other[PATH_MAX];
+	size_t dir = len, n = strlen(text);
+	struct walk a, b;
+
+	while (dir > 0 && path[dir - 1] != '/')
+		dir--;
+	if (dots(text, n) || memchr(text, '/', n) != NULL || dir + n >= sizeof(other))
+		return false;
+	memcpy(other, path, dir);
+	memcpy(other + dir, text, n + 1);
+	walk_once(p, path, len, RULE_UNSET, &a);
+	walk_once(p, other, dir + n, RULE_UNSET, &b);
+	if (a.bad || b.bad || a.node != NODE_UNSET || b.node != NODE_UNSET || a.except != b.except)
+		return false;
+	for (size_t i = 0; i < p->glob_count; i++) {
+		const struct glob_rule *g = &p->globs[i];
+		bool below;
+
+		if (glob_states(g, path, len, &below) != glob_states(g, other, dir + n, &below))
+			return false;
+	}
+	return true;
+}
+
+struct verdict policy_path_link(const struct policy *p, const char *path, size_t len, const char *text)
+{
+	struct verdict v = policy_path(p, OP_WRITE, path, len);
+
+	if (v.kind != VERDICT_ALLOW || means_the_same(p, path, len, text))
+		return v;
+	return policy_path_move(p, path, len, true);
 }
 
 /* Whether an except rule lifts floating restrictions from one of the two paths only; the first such one. */

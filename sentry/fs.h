@@ -59,6 +59,14 @@ int fs_umask(struct call *c);
  */
 int fs_enter_fds(const struct call *c);
 
+/*
+ * One lock for renames and for what depends on where directories and names are (fs_change_rename.c). Under it fs_in_place()
+ * says whether the held parent of O still is the directory that O's path names.
+ */
+void fs_names_lock(void);
+void fs_names_unlock(void);
+bool fs_in_place(const struct call *c, const struct object *o);
+
 /* Largest extended attribute and list of names, as in Linux. */
 enum { FS_XATTR_MAX = 65536, FS_XATTR_NAME_MAX = 255 };
 /* A name of an extended attribute: 0, ERANGE, EFAULT or negative. */

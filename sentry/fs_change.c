@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "sentry/fs.h"
+#include "sentry/fs_change_keys.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -42,10 +43,24 @@ static struct last last_of(const struct object *o)
 }
 
 /*
- * Everything before a name is made: resolution of path INDEX to parent and name, EEXIST, the rule. Where the
- * plan observes, the kernel makes it.
+ * The rule about writing, for the name of a directory: what protects a file of that name by its keys does not speak of it.
+ * No guest moves a directory with content there (policy_path_move).
  */
-static bool prepare(struct call *c, int index, int path, int dirfd, struct object *ret_obj,
+static bool permit_dir(struct call *c, int index, const struct object *o, struct reply *ret_reply)
+{
+	struct verdict v = policy_path(c->policy, OP_WRITE, o->path, o->path_len);
+
+	if (v.kind != VERDICT_DENY || v.rule == NULL || v.rule->kind != RULE_KEYS)
+		return fs_permit(c, index, OP_WRITE, o, ret_reply);
+	(void)call_judged(c, index, OP_WRITE, o->path, o->path_len, (struct verdict){ .kind = VERDICT_ALLOW, .rule = v.rule });
+	return true;
+}
+
+/*
+ * Everything before a name is made: resolution of path INDEX to parent and name, EEXIST, the rule. Where the
+ * plan observes, the kernel makes it. DIR: the name of a directory.
+ */
+static bool prepare(struct call *c, int index, int path, int dirfd, bool dir, struct object *ret_obj,
 		    struct reply *ret_reply)
 {
 	if (!fs_resolve(c, path, dirfd, PATH_PARENT | PATH_NOFOLLOW, ret_obj, ret_reply))
@@ -56,13 +71,15 @@ static bool prepare(struct call *c, int index, int path, int dirfd, struct objec
 		*ret_reply = reply_deny(EEXIST);
 		return false;
 	}
-	return fs_permit(c, index, OP_WRITE, ret_obj, ret_reply);
+	return dir ? permit_dir(c, index, ret_obj, ret_reply) : fs_permit(c, index, OP_WRITE, ret_obj, ret_reply);
 }
 
-/* A new link under a name that leads to something protected would plant whatever it points to (ln -s x .git). */
-static bool permit_link(struct call *c, int index, const struct object *o, struct reply *ret_reply)
+/* A new link under a name that leads to something protected would plant whatever it points to (ln -s x .git). TEXT "/": anything. */
+static bool permit_link(struct call *c, int index, const struct object *o, const char *text, struct reply *ret_reply)
 {
-	struct verdict v = call_judge_move(c, index, o->path, o->path_len, true);
+	struct verdict v = policy_path_link(c->policy, o->path, o->path_len, text);
+
+	(void)call_judged(c, index, OP_WRITE, o->path, o->path_len, v);
 
 	if (v.kind == VERDICT_ALLOW)
 		return true;
@@ -76,7 +93,7 @@ static struct reply do_mkdir(struct call *c, int dirfd, mode_t mode)
 	struct reply reply;
 	int r;
 
-	if (!prepare(c, 0, 0, dirfd, &o, &reply))
+	if (!prepare(c, 0, 0, dirfd, true, &o, &reply))
 		return reply;
 	r = fs_umask(c);
 	if (r != 0)
@@ -108,7 +125,7 @@ static struct reply do_mknod(struct call *c, int dirfd, mode_t mode)
 	if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK && type != S_IFCHR &&
 	    type != S_IFBLK)
 		return reply_deny(EINVAL);
-	if (!prepare(c, 0, 0, dirfd, &o, &reply))
+	if (!prepare(c, 0, 0, dirfd, false, &o, &reply))
 		return reply;
 	/* A device node names a driver behind every rule (a whiteout, device 0, included). */
 	if (type == S_IFCHR || type == S_IFBLK)
@@ -144,7 +161,7 @@ static struct reply do_symlink(struct call *c, uint64_t text_addr, int dirfd)
 		return fs_fault(r);
 	if (text[0] == '\0')
 		return reply_deny(ENOENT);
-	if (!prepare(c, 0, 0, dirfd, &o, &reply) || !permit_link(c, 0, &o, &reply) || !fs_ready(c, &reply))
+	if (!prepare(c, 0, 0, dirfd, false, &o, &reply) || !permit_link(c, 0, &o, text, &reply) || !fs_ready(c, &reply))
 		return reply;
 	return fs_answer(symlinkat(text, o.parent, last_of(&o).name));
 }
@@ -177,12 +194,12 @@ static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsign
 				((flags & AT_SYMLINK_FOLLOW) != 0 ? 0 : PATH_NOFOLLOW),
 			&old, &reply))
 		return reply;
-	if (!fs_permit(c, 0, OP_STAT, &old, &reply) || !prepare(c, 1, 1, new_dirfd, &new, &reply) ||
+	if (!fs_permit(c, 0, OP_STAT, &old, &reply) || !prepare(c, 1, 1, new_dirfd, false, &new, &reply) ||
 	    !fs_permit(c, 0, OP_WRITE, &old, &reply))
 		return reply;
 	if (fstat(old.fd, &st) < 0)
 		return reply_deny(errno);
-	if ((S_ISLNK(st.st_mode) && !permit_link(c, 1, &new, &reply)) || !fs_ready(c, &reply))
+	if ((S_ISLNK(st.st_mode) && !permit_link(c, 1, &new, "/", &reply)) || !fs_ready(c, &reply))
 		return reply;
 	path_of_fd(old.fd, path);
 	return fs_answer(linkat(c->s->fds_fd, path, new.parent, last_of(&new).name, AT_SYMLINK_FOLLOW));
@@ -227,7 +244,9 @@ static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 			return reply;
 		return reply_deny(ENOENT);
 	}
-	if (!fs_permit(c, 0, OP_WRITE, &o, &reply) || !fs_ready(c, &reply))
+	if (!dir && keys_unlink(c, &o, &reply))
+		return reply;
+	if (!(dir ? permit_dir(c, 0, &o, &reply) : fs_permit(c, 0, OP_WRITE, &o, &reply)) || !fs_ready(c, &reply))
 		return reply;
 	return fs_answer(unlinkat(o.parent, last_of(&o).name, dir ? AT_REMOVEDIR : 0));
 }

@@ -19,19 +19,25 @@
 #include <unistd.h>
 
 #include "sentry/fs.h"
+#include "sentry/fs_change_keys.h"
 #include "util/err.h"
 #include "util/fd.h"
 
 #define AT_PATH_FLAGS (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)
 
-/* Resolution, permission and readiness of a change to path 0; RET_PATH is relative to the sentry's procfs. */
-static bool hold(struct call *c, int dirfd, unsigned int at_flags, struct object *ret_obj, char ret_path[32],
-		 struct reply *ret_reply)
+static bool resolve(struct call *c, int dirfd, unsigned int at_flags, struct object *ret_obj, struct reply *ret_reply)
 {
 	unsigned int flags = ((at_flags & AT_SYMLINK_NOFOLLOW) != 0 ? PATH_NOFOLLOW : 0) |
 			     ((at_flags & AT_EMPTY_PATH) != 0 ? PATH_EMPTY : 0);
 
-	if (!fs_resolve(c, 0, dirfd, flags, ret_obj, ret_reply) ||
+	return fs_resolve(c, 0, dirfd, flags, ret_obj, ret_reply);
+}
+
+/* Resolution, permission and readiness of a change to path 0; RET_PATH is relative to the sentry's procfs. */
+static bool hold(struct call *c, int dirfd, unsigned int at_flags, struct object *ret_obj, char ret_path[32],
+		 struct reply *ret_reply)
+{
+	if (!resolve(c, dirfd, at_flags, ret_obj, ret_reply) ||
 	    !fs_permit(c, 0, OP_WRITE, ret_obj, ret_reply) || !fs_ready(c, ret_reply))
 		return false;
 	path_of_fd(ret_obj->fd, ret_path);
@@ -64,10 +70,13 @@ static struct reply do_chmod(struct call *c, int dirfd, mode_t mode, unsigned in
 
 	if ((flags & ~(unsigned int)AT_PATH_FLAGS) != 0)
 		return reply_deny(EINVAL);
-	if (!hold(c, dirfd, flags, &o, path, &reply))
+	if (!resolve(c, dirfd, flags, &o, &reply))
 		return reply;
 	if (fstat(o.fd, &st) < 0)
 		return fs_answer(-1);
+	if ((!keys_chmod(c, &o, &st, mode) && !fs_permit(c, 0, OP_WRITE, &o, &reply)) || !fs_ready(c, &reply))
+		return reply;
+	path_of_fd(o.fd, path);
 	mode = fs_mode(mode, S_ISDIR(st.st_mode));
 	return fs_answer(syscall(SYS_fchmodat, c->s->fds_fd, path, mode));
 }

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "sentry/fs.h"
+#include "sentry/fs_change_keys.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -35,8 +36,17 @@ static pthread_mutex_t rename_lock = PTHREAD_MUTEX_INITIALIZER;
 /* How often the parents may have moved under us before we give up. */
 enum { TRIES = 16 };
 
-/* Says whether the held parent of O still is the directory that O's path names. */
-static bool parent_in_place(const struct call *c, const struct object *o)
+void fs_names_lock(void)
+{
+	(void)pthread_mutex_lock(&rename_lock);
+}
+
+void fs_names_unlock(void)
+{
+	(void)pthread_mutex_unlock(&rename_lock);
+}
+
+bool fs_in_place(const struct call *c, const struct object *o)
 {
 	char link[32], now[PATH_MAX];
 	static const char gone[] = " (deleted)";
@@ -88,12 +98,14 @@ static bool rename_locked(struct call *c, const struct object *old, const struct
 	mode_t old_type, new_type;
 	bool any;
 
-	if (!parent_in_place(c, old) || !parent_in_place(c, new))
+	if (!fs_in_place(c, old) || !fs_in_place(c, new))
 		return false;
 	old_type = type_now(old);
 	new_type = type_now(new);
 	/* A directory that is replaced must be empty, but what replaces it may be one with content. */
 	any = carries(old_type) || carries(new_type);
+	if (keys_rename(c, old, new, old_type, new_type, flags, ret_reply))
+		return true;
 	if (!permit_move(c, 0, old, (flags & RENAME_EXCHANGE) != 0 ? any : carries(old_type), ret_reply) ||
 	    !permit_move(c, 1, new, any, ret_reply))
 		return true;
@@ -133,9 +145,9 @@ static bool rename_once(struct call *c, int old_dirfd, int new_dirfd, unsigned i
 			*ret_reply = reply_deny(ENOENT);
 		return true;
 	}
-	(void)pthread_mutex_lock(&rename_lock);
+	fs_names_lock();
 	done = rename_locked(c, &old, &new, flags, ret_reply);
-	(void)pthread_mutex_unlock(&rename_lock);
+	fs_names_unlock();
 	return done;
 }
 

@@ -60,8 +60,7 @@ enum level call_set_key(struct call *c, enum plan_key key)
 }
 
 /* What was judged, for the record. A denial is the call's verdict from then on. */
-static struct verdict judged(struct call *c, int index, enum op op, const char *path, size_t len,
-			     struct verdict v)
+struct verdict call_judged(struct call *c, int index, enum op op, const char *path, size_t len, struct verdict v)
 {
 	if (len >= sizeof(c->object[0]))
 		len = sizeof(c->object[0]) - 1;
@@ -79,19 +78,19 @@ static struct verdict judged(struct call *c, int index, enum op op, const char *
 
 struct verdict call_judge(struct call *c, int index, enum op op, const char *path, size_t len)
 {
-	return judged(c, index, op, path, len, policy_path(c->policy, op, path, len));
+	return call_judged(c, index, op, path, len, policy_path(c->policy, op, path, len));
 }
 
 struct verdict call_judge_move(struct call *c, int index, const char *path, size_t len, bool is_dir)
 {
-	return judged(c, index, OP_WRITE, path, len, policy_path_move(c->policy, path, len, is_dir));
+	return call_judged(c, index, OP_WRITE, path, len, policy_path_move(c->policy, path, len, is_dir));
 }
 
 struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to,
 				 size_t to_len, bool is_dir)
 {
-	return judged(c, 1, OP_WRITE, to, to_len,
-		      policy_path_rename(c->policy, from, from_len, to, to_len, is_dir));
+	return call_judged(c, 1, OP_WRITE, to, to_len,
+			   policy_path_rename(c->policy, from, from_len, to, to_len, is_dir));
 }
 
 struct verdict call_judge_nameless(struct call *c, int index, enum op op, const char *name, size_t len)
@@ -102,7 +101,7 @@ struct verdict call_judge_nameless(struct call *c, int index, enum op op, const 
 		v.kind = VERDICT_ALLOW;
 	else
 		v.err = EACCES;
-	return judged(c, index, op, name, len, v);
+	return call_judged(c, index, op, name, len, v);
 }
 
 struct reply call_refuse(const struct call *c, struct verdict v)

@@ -86,6 +86,8 @@ struct verdict call_judge_nameless(struct call *c, int index, enum op op, const 
 /* A rename as a whole (policy_path_rename), remembered as object 1. */
 struct verdict call_judge_rename(struct call *c, const char *from, size_t from_len, const char *to,
 				 size_t to_len, bool is_dir);
+/* What somebody else than the policy made of OP on PATH (the content of a file protected by key), as if call_judge() had. */
+struct verdict call_judged(struct call *c, int index, enum op op, const char *path, size_t len, struct verdict v);
 /* The denying reply for V. */
 struct reply call_refuse(const struct call *c, struct verdict v);
 /* A refusal that no rule made but the call's class, the plan or its nature; ERR (0: EPERM) goes to the guest,

@@ -197,9 +197,12 @@ static void test_verdict(void **state)
 		    { W, "/w/.git/config", EACCES, 1 },
 		    { W, "/w/a/b/.git/config", EACCES, 1 },
 		    { W, "/w/.git/config.lock", 0, 0 },
+		    { W, "/w/.git/config/x", 0, 0 },
+		    { W, "/w/.git/config/.git/config", EACCES, 1 },
 		    { W, "/w/.git/" KEYS_TEMP "1", EACCES, 2 },
 		    { W, "/w/.git/x" KEYS_TEMP "1", 0, 0 },
 		    { W, "/w/l*t/config", EACCES, 3 },
+		    { W, "/w/l*t/config/x", 0, 0 },
 		    { W, "/w/l*t/" KEYS_TEMP "1", EACCES, 4 },
 		    { W, "/w/l/config", EACCES, 5 },
 		    { W, "/w/l/" KEYS_TEMP, EACCES, 6 },
@@ -362,7 +365,21 @@ static void test_move(void **state)
 	static const struct {
 		const char *from, *to;
 		bool is_dir, allowed;
-	} pairs[] = {
+	} links[] = {
+		{ "/w/x", "../y", false, true },
+		{ "/w/.git/modules/s/t1", "testing", false, true }, /* git init tries whether links can be made */
+		{ "/w/.git/modules/s/t1", "../x", false, false },
+		{ "/w/.git/modules/s/t1", "..", false, false },
+		{ "/w/.git/modules/s/t1", "a/b", false, false },
+		{ "/w/.git/modules/s/t1", "hooks", false, false },
+		{ "/w/.git/modules", "x", false, false },
+		{ "/w/.git", "x", false, false },
+		{ "/w/x/.git", ".git", false, true }, /* a loop */
+		{ "/w/a", "x", false, false },
+		{ "/w/s/x", "y", false, true },
+		{ "/w/s/x", "../y", false, false },
+		{ "/usr/x", "y", false, false },
+	}, pairs[] = {
 		{ "/w/x", "/w/y", true, true },
 		{ "/w/x", "/w/y/.git", true, false },
 		{ "/w/.git", "/w/x", true, false },
@@ -384,6 +401,9 @@ static void test_move(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(t); i++)
 		if ((policy_path_move(p, t[i].path, strlen(t[i].path), t[i].is_dir).kind == VERDICT_ALLOW) != t[i].allowed)
 			fail_msg("move %s%s", t[i].path, t[i].is_dir ? "/" : "");
+	for (size_t i = 0; i < ARRAY_LEN(links); i++)
+		if ((policy_path_link(p, links[i].from, strlen(links[i].from), links[i].to).kind == VERDICT_ALLOW) != links[i].allowed)
+			fail_msg("%s -> %s", links[i].from, links[i].to);
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
 		if ((policy_path_rename(p, pairs[i].from, strlen(pairs[i].from), pairs[i].to, strlen(pairs[i].to),
 					pairs[i].is_dir).kind == VERDICT_ALLOW) != pairs[i].allowed)
@@ -450,7 +470,10 @@ static void test_profiles(void **state)
 		    { R, "/home/u/src/proj[1]/.git/hooks/pre-commit", 0, -2 },
 		    { W, "/home/u/src/proj[1]/sub/.git/hooks", EACCES, -2 },
 		    { W, "/home/u/src/proj[1]/.git/modules/a/b/hooks/x", EACCES, -2 },
-		    { W, "/home/u/src/proj[1]/.git/config", 0, -2 },
+		    { W, "/home/u/src/proj[1]/.git/config", EACCES, -2 },
+		    { W, "/home/u/src/proj[1]/.git/config.lock", 0, -2 },
+		    { W, "/home/u/src/proj[1]/.git/modules/config/config", EACCES, -2 },
+		    { W, "/home/u/src/proj[1]/.git/modules/config/HEAD", 0, -2 },
 		    { W, "/home/u/src/proj[1]/.envrc", EACCES, -2 },
 		    { W, "/home/u/src/proj[1]/a/.vscode/tasks.json", EACCES, -2 },
 		    { W, "/home/u/src/proj[1]/a/.vscode/other.json", 0, -2 },
