@@ -62,6 +62,7 @@ EMBED := $(sort $(wildcard policy/agents/*.yaml))
 
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c))
+FLOOR := $(BUILD)/tests/floor/floor
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
 .PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint bench install uninstall clean tests objects
@@ -88,6 +89,11 @@ $(BUILD)/%.o: %.c Makefile
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBOBJS) Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBOBJS) $(LDLIBS) -lcmocka
 
+# The differential test of the plan: everything of ours but the filter.
+$(FLOOR): $(wildcard tests/floor/*.c) $(LIBOBJS) Makefile
+	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) \
+		$(filter-out $(BUILD)/policy/filter.o,$(LIBOBJS)) $(LDLIBS)
+
 # Guest programs: what runs inside. Plain, no library of ours, so that they are the same program outside.
 $(BUILD)/tests/%: tests/%.c Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g $(WARN) -Itests/lib -pthread -MMD -MP -MF $@.d -o $@ $< -ldl
@@ -105,7 +111,7 @@ deps_bench := build bench
 deps:
 	@sh tests/lib/deps.sh $(sort $(foreach goal,$(MAKECMDGOALS),$(deps_$(goal))))
 
-tests: all $(UNIT) $(GUEST)
+tests: all $(UNIT) $(GUEST) $(FLOOR)
 
 objects: $(OBJS)
 
@@ -150,4 +156,4 @@ uninstall:
 clean:
 	rm -rf build build-san
 
--include $(OBJS:.o=.d) $(UNIT:=.d) $(GUEST:=.d) $(BENCH:=.d)
+-include $(OBJS:.o=.d) $(UNIT:=.d) $(GUEST:=.d) $(FLOOR:=.d) $(BENCH:=.d)

@@ -1,7 +1,8 @@
 /*
  * The plan: for each family of calls the cheapest sound way on this host. plan_make() is pure: (policy,
  * floor facts, wishes) to a level and a reason for each key. NATIVE and OBSERVE are only given out from an
- * allow list of pairs (floor fact, key), each proven by a differential test (tests/guest/floor_*).
+ * allow list of pairs (floor fact, key), each proven by a differential test: tests/floor/pairs.tbl names it,
+ * and a unit test fails where the two lists differ.
  */
 #ifndef GABION_PLAN_H
 #define GABION_PLAN_H
@@ -53,7 +54,10 @@ enum floor_fact {
 	FLOOR_USERNS = 1 << 8,
 	FLOOR_NNP = 1 << 9,          /* no_new_privs, empty capability sets */
 	FLOOR_CGROUP_KILL = 1 << 10,
+	FLOOR_STDIO = 1 << 11, /* no descriptor the guest is given is a file that could be executed through it */
 };
+
+#define FLOOR_FACTS_END (1 << 12)
 
 struct plan_wish {
 	bool mediate_all;   /* --mediate all: emulate wherever emulation exists */
@@ -63,12 +67,29 @@ struct plan_wish {
 struct plan {
 	enum level level[PLAN_COUNT];
 	const char *why[PLAN_COUNT]; /* static text: which fact or rule made it so */
+	const char *gap[PLAN_COUNT]; /* static text: what neither floor nor emulation can hold on this host; NULL: nothing */
 	uint32_t floor;              /* the floor facts it was made for */
 };
 
 #define PLAN_NULL ((struct plan){ .floor = 0 })
 
 void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *wish, struct plan *ret_plan);
+
+/* One entry of the allow list: under FACTS the kernel alone enforces KEY's rules, but for GAP (NULL: all of them). */
+struct plan_pair {
+	enum plan_key key;
+	uint32_t facts;
+	enum level level;
+	const char *gap;
+};
+/* The Ith entry; false behind the last. */
+bool plan_pair(size_t i, struct plan_pair *ret_pair);
+
+/*
+ * Whether the mount view has to cover what the hide rule I of P names: one object, outside of what is writable and the
+ * host's (there no mount is made: the plan has it emulated), nowhere lifted. The view asks this and the plan relies on it.
+ */
+bool plan_masks(const struct policy *p, size_t i);
 
 /* The key that governs a row (FAM_OPEN: PLAN_WRITE, the stricter to be asked); PLAN_COUNT where none does. */
 enum plan_key plan_key_of(const struct sys_row *row);

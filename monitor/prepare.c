@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -30,12 +31,25 @@ enum floor_mode prepare_mode(void)
 	return FLOOR_ROOTLESS;
 }
 
+/* Files on 0, 1 and 2 keep the host's mount and its flags: the view's noexec is not theirs. */
+static uint32_t stdio_fact(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		struct stat st;
+		struct statvfs fs;
+		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (fstatvfs(fd, &fs) < 0 || !(fs.f_flag & ST_NOEXEC)))
+			return 0;
+	}
+	return FLOOR_STDIO;
+}
+
 /* What the floor will be, if it can be built: the launch fails where it turns out to be less. */
 static uint32_t expected_facts(enum floor_mode mode)
 {
 	int abi = landlock_abi();
 	uint32_t facts = FLOOR_NNP | (abi >= 6 ? (uint32_t)FLOOR_LANDLOCK_SCOPE : 0);
 
+	facts |= stdio_fact();
 	if (mode != FLOOR_BARE)
 		return facts | FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS |
 		       FLOOR_USERNS;

@@ -10,11 +10,14 @@
  *   work), and the name could be created, moved or linked. Inside a place private to the run a hide rule needs
  *   no mask: nothing of the host's is there. What the host creates under a hidden name during the run is the
  *   host's affair.
+ * - A mask stands where a hidden object was, so that the name shows in a list: told as a gap of LIST, which
+ *   nothing could hold.
+ * - Nothing that writes is left to the kernel. A FIFO or a socket under a read-only mount can be opened for
+ *   writing and connected to, workspace and home are mounted writable whatever the rules say of them, and
+ *   set-id bits a guest gives a file would stay on it outside.
  * - Landlock can only allow, by hierarchy: a restriction below something allowed is held at most for what exists
  *   at start (the floor allows the rest entry by entry), which is enough for exec, not for hide. It does not
- *   speak of metadata, chdir, Unix sockets or O_PATH, and before ABI 3 not of truncation, which no fact here
- *   tells.
- * - Names of Unix sockets under a read-only mount are reachable, so connect and send are never native for now.
+ *   speak of metadata, chdir, Unix sockets or O_PATH: of the guest's paths it holds execve alone.
  * - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is denied, and the
  *   run with it: the caller has to say so before it starts.
  */
@@ -28,25 +31,19 @@
 
 /* What of a policy the floor may be unable to hold. */
 enum cond {
-	COND_HIDE_GLOB = 1 << 0,      /* a hide rule with globs or ** */
-	COND_HIDE_INSIDE = 1 << 1,    /* a hide rule inside a writable place that is not private */
-	COND_ALLOW_GLOB = 1 << 2,     /* a read or write rule with globs */
-	COND_PROTECT_INSIDE = 1 << 3, /* a protect rule inside a writable place */
-	COND_READ_INSIDE = 1 << 4,    /* a read rule inside a writable place that is not private */
-	COND_EXEC_GLOB = 1 << 5,      /* an exec rule with globs */
-	COND_NOT_ALL_EXEC = 1 << 6,   /* not everything that is not writable may be executed */
-	COND_NOEXEC_GLOB = 1 << 7,  /* a write rule with globs, without exec, where an exec rule covers it */
-	COND_HIDE_BELOW = 1 << 8,   /* a hide rule below something allowed */
-	COND_NOT_ALL_READ = 1 << 9, /* not everything may be read */
-	COND_WRITE_SHARED = 1 << 10, /* a write rule for files of the host's */
+	COND_HIDE_GLOB = 1 << 0,   /* a hide rule with globs or ** */
+	COND_HIDE_INSIDE = 1 << 1, /* a hide rule no mask is made for: inside a writable place, or lifted in part */
+	COND_ALLOW_GLOB = 1 << 2,  /* a read or write rule with globs */
+	COND_EXEC_GLOB = 1 << 3,   /* an exec rule with globs */
+	COND_NOT_ALL_EXEC = 1 << 4, /* not everything that is not writable may be executed */
+	COND_NOEXEC_GLOB = 1 << 5, /* a write rule with globs, without exec, where an exec rule covers it */
+	COND_NOEXEC_INSIDE = 1 << 6, /* a write rule without exec inside a writable place that may be executed */
+	COND_HIDE_MASK = 1 << 7,   /* a hide rule a mask is made for: its name shows */
+	COND_NOT_ALL_READ = 1 << 8, /* not everything may be read */
 };
 
 #define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
 #define VIEW_READS  (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
-#define VIEW_WRITES (VIEW_READS | COND_PROTECT_INSIDE | COND_READ_INSIDE)
-/* Set-id bits a guest gives a file would stay on it outside: nothing of the floor drops them, so where the file is the host's the
- * sentry does (fs_mode()). */
-#define VIEW_CREATES (VIEW_WRITES | COND_WRITE_SHARED)
 #define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB)
 
 enum { WISH_ANY = 0, WISH_RECORD, WISH_NO_RECORD };
@@ -58,56 +55,59 @@ struct row {
 	int wish;
 	enum level level;
 	const char *why;
+	const char *gap; /* what of the rules nothing holds in this row; NULL: all is held */
 };
 
-/* The first row that fits counts. */
+/* The first row that fits counts. Each (key, facts) has its test: tests/floor/pairs.tbl. */
 /* clang-format off */
 static const struct row rows[] = {
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_RECORD, LEVEL_OBSERVE,
-	  "the mount view holds every read and hide rule; looked at for the record" },
-	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
-	{ PLAN_READ, FLOOR_LANDLOCK_FS, COND_HIDE_GLOB | COND_HIDE_BELOW | COND_ALLOW_GLOB | COND_NOT_ALL_READ, WISH_ANY,
-	  LEVEL_OBSERVE, "everything may be read" },
+	  "the mount view holds every read and hide rule; looked at for the record", NULL },
+	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
 
-	{ PLAN_WRITE, FLOOR_VIEW, VIEW_CREATES, WISH_RECORD, LEVEL_OBSERVE,
-	  "the mount view holds every write rule; looked at for the record" },
-	{ PLAN_WRITE, FLOOR_VIEW, VIEW_CREATES, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every write rule" },
+	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
 
-	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
-	{ PLAN_CHANGE, FLOOR_VIEW, VIEW_CREATES, WISH_ANY, LEVEL_NATIVE, "the mount view holds every write rule" },
+	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS | COND_HIDE_MASK, WISH_ANY, LEVEL_NATIVE,
+	  "the mount view holds every read and hide rule", NULL },
+	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read rule and what is hidden",
+	  "the name of what is hidden shows where it existed at the start; a mask stands there" },
+	{ PLAN_LIST, 0, 0, WISH_ANY, LEVEL_NATIVE, "lists are the kernel's: what may be read may be listed",
+	  "the names of hidden entries can be listed in a directory that may be read" },
 
-	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
-	{ PLAN_LIST, 0, 0, WISH_ANY, LEVEL_NATIVE,
-	  "not enforceable yet: the names of hidden entries can be listed in a directory that may be read" },
+	{ PLAN_CHDIR, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
+	{ PLAN_CHDIR, 0, 0, WISH_ANY, LEVEL_NATIVE, "what is done from a directory is judged",
+	  "whether a hidden directory exists can be probed by changing to it" },
 
-	{ PLAN_CHDIR, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
-	{ PLAN_CHDIR, 0, 0, WISH_ANY, LEVEL_NATIVE,
-	  "not enforceable yet: whether a directory exists can be probed; what is done from there is judged" },
-
-	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC, WISH_ANY,
-	  LEVEL_OBSERVE, "noexec mounts hold every exec rule" },
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_STDIO, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE,
+	  WISH_ANY, LEVEL_OBSERVE, "noexec mounts hold every exec rule", NULL },
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY,
+	  LEVEL_OBSERVE, "noexec mounts hold every exec rule",
+	  "the file that is a standard descriptor could be executed if a path is swapped in time: it is on a mount of the host's" },
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
+	  "noexec mounts hold every exec rule",
+	  "a hidden file could be executed, not read, if its path is swapped in time" },
 	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC, WISH_ANY, LEVEL_OBSERVE,
-	  "noexec mounts hold every exec rule; a hidden file could be executed, not read, if its path is swapped in time" },
-	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_LANDLOCK_FS, EXEC_GLOBS, WISH_ANY, LEVEL_OBSERVE,
-	  "noexec mounts and Landlock hold every exec rule" },
-	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
-	  "Landlock holds every exec rule for execve; mapping a file executable is not held" },
+	  "noexec mounts hold every exec rule but one inside a place that may be executed",
+	  "a writable place without exec lies inside one with it: a file in there could be executed if its path is swapped in "
+	  "time" },
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | COND_HIDE_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
+	  "Landlock holds every exec rule for execve", "mapping a file executable is held by nothing" },
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB, WISH_ANY, LEVEL_OBSERVE, "Landlock holds every exec rule for execve",
+	  "mapping a file executable is held by nothing, and what a hide rule with globs names could be executed, not read, if "
+	  "its path is swapped in time" },
 
-	{ PLAN_WATCH, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule" },
+	{ PLAN_WATCH, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
 
 	{ PLAN_SOCKET, FLOOR_NETNS, 0, WISH_ANY, LEVEL_OBSERVE,
-	  "families and types are plain numbers; a network namespace of its own holds the rest" },
-	{ PLAN_SOCKET, 0, 0, WISH_ANY, LEVEL_OBSERVE, "families and types are plain numbers" },
+	  "families and types are plain numbers; a network namespace of its own holds the rest", NULL },
+	{ PLAN_SOCKET, 0, 0, WISH_ANY, LEVEL_OBSERVE, "families and types are plain numbers", NULL },
 
-	{ PLAN_BIND, FLOOR_VIEW | FLOOR_NETNS, VIEW_WRITES, WISH_ANY, LEVEL_NATIVE,
-	  "the mount view and the network namespace hold every name that can be bound" },
+	{ PLAN_SIGNAL, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL },
+	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL },
 
-	{ PLAN_SIGNAL, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
-	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
-
-	{ PLAN_TRACE, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named" },
+	{ PLAN_TRACE, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL },
 	{ PLAN_TRACE, FLOOR_LANDLOCK_FS, 0, WISH_ANY, LEVEL_NATIVE,
-	  "a Landlock domain traces nothing outside itself; gabion's own processes in it are not dumpable" },
+	  "a Landlock domain traces nothing outside itself; gabion's own processes in it are not dumpable", NULL },
 };
 /* clang-format on */
 
@@ -117,12 +117,14 @@ static const struct {
 	const char *why;
 } otherwise[PLAN_COUNT] = {
 	[PLAN_READ] = {LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules"},
-	[PLAN_WRITE] = {LEVEL_EMULATE, "no proven part of the floor holds these write and protect rules"},
+	[PLAN_WRITE] = {LEVEL_EMULATE,
+			"a read-only mount does not stop writing to a FIFO: no part of the floor holds write and "
+			"protect rules"},
 	[PLAN_META] = {LEVEL_EMULATE,
 		       "no proven part of the floor holds these read and hide rules for metadata"},
 	[PLAN_CHANGE] =
 		{LEVEL_EMULATE,
-		 "no proven part of the floor holds these write and protect rules for names and metadata"},
+		 "no proven part of the floor holds write and protect rules for names and metadata"},
 	[PLAN_LIST] = {LEVEL_DENY, ""},
 	[PLAN_CHDIR] = {LEVEL_DENY, ""},
 	[PLAN_EXEC] = {LEVEL_DENY,
@@ -132,7 +134,8 @@ static const struct {
 	[PLAN_SOCKET] = {LEVEL_DENY, ""},
 	[PLAN_CONNECT] = {LEVEL_EMULATE,
 			  "Unix sockets under read-only mounts are reachable: the address is judged"},
-	[PLAN_BIND] = {LEVEL_EMULATE, "no proven part of the floor holds these rules for names of sockets"},
+	[PLAN_BIND] = {LEVEL_EMULATE,
+		       "what is bound in a shared place is remembered: the host's sockets there are not the guest's"},
 	[PLAN_SEND] = {LEVEL_EMULATE, "an address may ride along: it is judged"},
 	[PLAN_SIGNAL] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
 	[PLAN_PROCESS] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
@@ -146,20 +149,12 @@ static const struct {
 	const char *why;
 } broken[] = {
 #define KEY(k) (1U << (k))
-#define PATH_KEYS                                                                                            \
-	(KEY(PLAN_READ) | KEY(PLAN_META) | KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_WATCH) |            \
-	 KEY(PLAN_BIND))
-#define WRITE_KEYS (KEY(PLAN_WRITE) | KEY(PLAN_CHANGE) | KEY(PLAN_BIND))
-	{COND_PROTECT_INSIDE, WRITE_KEYS,
-	 "a protect rule lies inside a writable place: no mount can hold it"},
-	{COND_WRITE_SHARED, KEY(PLAN_WRITE) | KEY(PLAN_CHANGE),
-	 "a writable place is the host's as well: no set-id bit may stay on a file there"},
+#define PATH_KEYS (KEY(PLAN_READ) | KEY(PLAN_META) | KEY(PLAN_WATCH))
 	{COND_HIDE_GLOB, PATH_KEYS, "a hide rule has globs: names that do not exist yet cannot be masked"},
-	{COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place: no mount can hold it"},
+	{COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place, or is lifted in part: no mount can hold it"},
 	{COND_ALLOW_GLOB, PATH_KEYS,
 	 "a read or write rule has globs: names that do not exist yet cannot be mounted"},
 	{COND_NOT_ALL_READ, PATH_KEYS, "the mount view shows more of the system than the read rules name"},
-	{COND_READ_INSIDE, WRITE_KEYS, "a read rule lies inside a writable place: no mount can hold it"},
 	{COND_EXEC_GLOB, KEY(PLAN_EXEC), "an exec rule has globs, and exec cannot be emulated"},
 	{COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
 	 "a write rule with globs names what must not be executed: no mount can hold that, and exec cannot "
@@ -191,46 +186,52 @@ static bool is_private(const struct policy *p, const char *s, uint32_t shown)
 	return false;
 }
 
-/* Whether a glob restriction can match inside a place that may be written. */
-static bool glob_meets_write(const struct policy *p, const struct rule *r)
+/*
+ * Whether a later except rule that speaks of what is at or below the object of the literal hide rule I lifts some of it.
+ * One that floats there from further up is left to the mask, which then refuses more than the rules do. In a private place
+ * there is nothing of the host's to lift.
+ */
+static bool lifted_in_part(const struct policy *p, size_t i)
 {
-	size_t n = r->literal_len;
+	const char *path = p->rules[i].pattern;
+	size_t len = strlen(path);
 
-	while (n > 1 && r->pattern[n - 1] != '/')
-		n--;
-	for (size_t i = 0; i < p->n; i++) {
-		const char *w = p->rules[i].pattern;
-		size_t len = p->rules[i].literal_len;
-
-		if (p->rules[i].kind != RULE_WRITE)
-			continue;
-		if (strncmp(w, r->pattern, len < n ? len : n - 1) == 0)
+	for (size_t k = i + 1; k < p->n; k++)
+		if (p->rules[k].kind == RULE_EXCEPT && p->rules[k].literal_len >= len &&
+		    path_covers(path, len, p->rules[k].pattern) &&
+		    !is_private(p, p->rules[k].pattern, longest(p, RULE_READ, p->rules[k].pattern)))
 			return true;
-	}
 	return false;
 }
 
 static unsigned int hide_conds(const struct policy *p, size_t i)
 {
 	const struct rule *r = &p->rules[i];
-	uint32_t write, allow;
-	unsigned int c = 0;
+	uint32_t write, allow, most;
 
 	if (!p->literal[i] || r->floating)
-		return COND_HIDE_GLOB | COND_HIDE_BELOW;
+		return COND_HIDE_GLOB;
+	/* The guest's /proc is mounted after everything else, over any mask. */
+	if (path_covers("/proc", 5, r->pattern))
+		return COND_HIDE_INSIDE;
 	write = longest(p, RULE_WRITE, r->pattern);
 	allow = longest(p, RULE_READ, r->pattern);
-	if (write || allow)
-		c |= COND_HIDE_BELOW;
-	if (write && !is_private(p, r->pattern, write > allow ? write : allow))
-		c |= COND_HIDE_INSIDE;
-	return c;
+	most = write > allow ? write : allow;
+	if (write && is_private(p, r->pattern, most))
+		return 0;
+	return write || lifted_in_part(p, i) ? COND_HIDE_INSIDE : COND_HIDE_MASK;
+}
+
+bool plan_masks(const struct policy *p, size_t i)
+{
+	const struct rule *r = policy_rule(p, i);
+
+	return r && r->kind == RULE_HIDE && !p->lifted[i] && hide_conds(p, i) == COND_HIDE_MASK;
 }
 
 static unsigned int allow_conds(const struct policy *p, size_t i)
 {
 	const struct rule *r = &p->rules[i];
-	uint32_t write;
 	unsigned int c = 0;
 
 	if (!p->literal[i]) {
@@ -240,15 +241,14 @@ static unsigned int allow_conds(const struct policy *p, size_t i)
 				c |= COND_NOEXEC_GLOB;
 		return c;
 	}
-	/* Devices and /proc take no bits. */
-	if (r->kind == RULE_WRITE && strncmp(r->pattern, "/dev/", 5) != 0 && strcmp(r->pattern, "/proc") != 0 &&
-	    !is_private(p, r->pattern, p->weight[i]))
-		c |= COND_WRITE_SHARED;
-	if (r->kind == RULE_READ) {
-		write = longest(p, RULE_WRITE, r->pattern);
-		if (write && !is_private(p, r->pattern, write))
-			c |= COND_READ_INSIDE;
-	}
+	if (r->kind != RULE_WRITE || longest(p, RULE_EXEC, r->pattern) >= p->weight[i])
+		return c;
+	/* Not to be executed: is a writable place above it? No mount is made below one, so it has that one's flags. */
+	for (size_t k = 0; k < p->n; k++)
+		if (p->rules[k].kind == RULE_WRITE && p->literal[k] && p->weight[k] < p->weight[i] &&
+		    path_covers(p->rules[k].pattern, p->weight[k], r->pattern) &&
+		    longest(p, RULE_EXEC, p->rules[k].pattern) >= p->weight[k])
+			c |= COND_NOEXEC_INSIDE;
 	return c;
 }
 
@@ -261,19 +261,11 @@ static unsigned int conds(const struct policy *p)
 	if (!longest(p, RULE_EXEC, "/"))
 		c |= COND_NOT_ALL_EXEC;
 	for (size_t i = 0; i < p->n; i++) {
-		const struct rule *r = &p->rules[i];
-
 		if (p->lifted[i])
 			continue;
-		switch (r->kind) {
+		switch (p->rules[i].kind) {
 		case RULE_HIDE:
 			c |= hide_conds(p, i);
-			break;
-		case RULE_PROTECT:
-		case RULE_KEYS:
-			if (p->literal[i] && !r->floating ? longest(p, RULE_WRITE, r->pattern) != 0
-							  : glob_meets_write(p, r))
-				c |= COND_PROTECT_INSIDE;
 			break;
 		case RULE_READ:
 		case RULE_WRITE:
@@ -284,6 +276,8 @@ static unsigned int conds(const struct policy *p)
 				c |= COND_EXEC_GLOB;
 			break;
 		case RULE_NONE:
+		case RULE_PROTECT:
+		case RULE_KEYS:
 		case RULE_EXCEPT:
 		case RULE_KIND_COUNT:
 			break;
@@ -337,6 +331,7 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 		if (rows[i].key == k && fits(&rows[i], floor, c, wish)) {
 			plan->level[k] = rows[i].level;
 			plan->why[k] = rows[i].why;
+			plan->gap[k] = rows[i].gap;
 			return;
 		}
 	plan->level[k] = otherwise[k].level;
@@ -347,6 +342,15 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 			plan->why[k] = broken[i].why;
 			return;
 		}
+}
+
+bool plan_pair(size_t i, struct plan_pair *ret_pair)
+{
+	if (i >= ARRAY_LEN(rows))
+		return false;
+	*ret_pair = (struct plan_pair){
+		.key = rows[i].key, .facts = rows[i].facts, .level = rows[i].level, .gap = rows[i].gap};
+	return true;
 }
 
 void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *wish, struct plan *ret_plan)
@@ -452,6 +456,8 @@ const char *plan_fact_name(enum floor_fact f)
 		return "no-new-privs";
 	case FLOOR_CGROUP_KILL:
 		return "cgroup-kill";
+	case FLOOR_STDIO:
+		return "stdio";
 	}
 	return "none";
 }

@@ -302,10 +302,11 @@ static const struct {
 	const char *name;
 	const struct line *parts[PARTS_MAX];
 } profiles[] = {
-	{ "agent", { work_places, agent_places, host, secrets, executed } },
-	{ "dev", { work_places, dev_places, host, secrets, history, executed } },
+	/* executed first: what it excepts is not excepted from what is hidden. */
+	{ "agent", { work_places, agent_places, executed, host, secrets } },
+	{ "dev", { work_places, dev_places, executed, host, secrets, history } },
 	{ "runner", { runner_places } },
-	{ "strict", { strict_places, host, secrets, executed } },
+	{ "strict", { strict_places, executed, host, secrets } },
 };
 
 /* A list of what a pattern's first part stands for. */

@@ -35,7 +35,7 @@ static bool namespaces_work(void)
 int floor_expect(uint32_t *ret_facts)
 {
 	int abi = landlock_abi();
-	uint32_t facts = FLOOR_NNP;
+	uint32_t facts = FLOOR_NNP | FLOOR_STDIO; /* as from a terminal */
 
 	if (namespaces_work())
 		facts |= FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_PIDNS | FLOOR_NETNS | FLOOR_IPCNS |

@@ -185,41 +185,31 @@ static bool leads_to(const char *path, const char *target)
 /* Other people's homes: covered in every view. */
 static const char *const homes[] = {"/home", "/root"};
 
-/* A hide rule for one object, if it is not covered anyway. */
-static bool names_object(const struct rule *rule)
+/* Whether hide rule I of POLICY is held by a mask that is not there anyway. What the plan counts on, no more and no less. */
+static bool wants_mask(const struct policy *policy, size_t i)
 {
-	bool other = strcmp(rule->pattern, "/") == 0;
+	const char *path = policy_rule(policy, i)->pattern;
 
-	for (size_t i = 0; i < ARRAY_LEN(homes); i++)
-		other = other || strcmp(rule->pattern, homes[i]) == 0;
-	return rule->kind == RULE_HIDE && !rule->floating && rule->literal_len == strlen(rule->pattern) &&
-	       !other;
+	for (size_t k = 0; k < ARRAY_LEN(homes); k++)
+		if (strcmp(path, homes[k]) == 0)
+			return false;
+	return strcmp(path, "/") != 0 && plan_masks(policy, i);
 }
 
-/* What of the view a hide rule's PATH has to do with. */
-struct hidden {
-	bool inside; /* PATH is in the home, a workspace or a writable place: the plan's affair */
-	bool leads;  /* one of those, or another place that is shown, lies below PATH */
-};
-
-static struct hidden look_at(const struct places *p, const char *path)
+/* Whether something that is shown lies below PATH. */
+static bool has_below(const struct places *p, const char *path)
 {
-	struct hidden h = {.inside = same_or_below(path, p->home), .leads = leads_to(path, p->home)};
+	bool leads = leads_to(path, p->home);
 
-	for (size_t w = 0; p->workspaces[w] != NULL; w++) {
-		h.inside = h.inside || same_or_below(path, p->workspaces[w]);
-		h.leads = h.leads || leads_to(path, p->workspaces[w]);
-	}
-	for (size_t i = 0; i < p->n; i++) {
-		h.inside = h.inside || (p->v[i].write && same_or_below(path, p->v[i].target));
-		h.leads = h.leads || leads_to(path, p->v[i].target);
-	}
-	return h;
+	for (size_t w = 0; p->workspaces[w] != NULL; w++)
+		leads = leads || leads_to(path, p->workspaces[w]);
+	for (size_t i = 0; i < p->n; i++)
+		leads = leads || leads_to(path, p->v[i].target);
+	return leads;
 }
 
 /*
- * Covers what literal hide rules name outside the home and everything writable, where something of the host
- * lies there. In two passes: before the places are mounted (LEADS) what has one of them below it, by a tmpfs
+ * Covers what plan_masks() says of the hide rules, where something of the host lies there. In two passes: before the places are mounted (LEADS) what has one of them below it, by a tmpfs
  * that takes mount points as long as the view is built, and afterwards all else, for it may lie in a place.
  */
 static int hide_all(int root, const struct places *p, const struct policy *policy, bool leads)
@@ -228,10 +218,7 @@ static int hide_all(int root, const struct places *p, const struct policy *polic
 
 	for (size_t i = 0; i < policy_rule_count(policy); i++) {
 		const struct rule *rule = policy_rule(policy, i);
-		if (!names_object(rule))
-			continue;
-		struct hidden h = look_at(p, rule->pattern);
-		if (h.inside || h.leads != leads)
+		if (!wants_mask(policy, i) || has_below(p, rule->pattern) != leads)
 			continue;
 		int r = cover(root, rule->pattern, leads ? SMALL_TMPFS : 4096, leads ? 0711 : 0, attrs);
 		if (r < 0)
@@ -246,10 +233,7 @@ static int hide_close(int root, const struct places *p, const struct policy *pol
 	for (size_t i = 0; i < policy_rule_count(policy); i++) {
 		const struct rule *rule = policy_rule(policy, i);
 		struct statx sx;
-		if (!names_object(rule))
-			continue;
-		struct hidden h = look_at(p, rule->pattern);
-		if (h.inside || !h.leads)
+		if (!wants_mask(policy, i) || !has_below(p, rule->pattern))
 			continue;
 		AUTO_FD int at = open_in(root, rule->pattern, O_PATH | O_NOFOLLOW);
 		/* Not covered: nothing was there then. */

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
 # `make check`: unit tests, the table against the kernel's, guest programs (native, then under every floor, outputs compared), attacks, the
 # command line, real programs. Every suite speaks TAP; failures and skips are shown with their reason, the rest is counted.
-# CHECK="unit guest real attack cli" picks suites, CHECK_MODES="root user bare" floors.
+# CHECK="unit floor guest real attack cli" picks suites, CHECK_MODES="root user bare" floors.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd)
-suites=${CHECK:-unit guest real attack cli}
+suites=${CHECK:-unit floor guest real attack cli}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-check.XXXXXX")
 chmod 755 "$T"
 trap 'chmod -R u+rwX "$T" 2>/dev/null; rm -rf "$T"' EXIT
 mkdir "$T/bin" "$T/tests"
 cp "$BUILD/gabion" "$T/bin/"
-for d in guest attack degrade; do
+for d in guest attack degrade floor; do
   [ -d "$BUILD/tests/$d" ] && cp -r "$BUILD/tests/$d" "$T/tests/"
 done
 GABION=$T/bin/gabion
@@ -79,6 +79,15 @@ run_unit() {
   else
     not_ok "table against the kernel's: $out"
   fi
+}
+
+# The plan's differential test: the floor of each mode, unsupervised, against the policy.
+run_floor() {
+  local mode
+  for mode in $modes; do
+    bash tests/lib/floor.sh "$mode" >"$T/out" 2>&1 </dev/null
+    count_tap "floor ($mode)" "$T/out" $?
+  done
 }
 
 # A guest program says "not: MODE REASON" in its source where a floor cannot give it what it needs.
@@ -171,6 +180,7 @@ run_bats() {
 for s in $suites; do
   case $s in
     unit) run_unit ;;
+    floor) run_floor ;;
     guest) run_guest ;;
     real) run_real ;;
     attack) run_bats attack ;;

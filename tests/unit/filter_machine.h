@@ -118,7 +118,7 @@ static inline int run(const struct sock_fprog *prog, int nr, const uint64_t args
 
 /* ---- plans ------------------------------------------------------------------------------------- */
 
-enum { EVERY_FACT = (1 << 11) - 1 };
+enum { EVERY_FACT = FLOOR_FACTS_END - 1 };
 
 static inline struct plan plan_all(enum level level, uint32_t floor)
 {
