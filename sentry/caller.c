@@ -2,15 +2,18 @@
  * Facts about the caller. The status file is the one text that has them all: ids in every pid namespace,
  * umask, signal masks, name. It costs some microseconds, so nothing on the hot path asks for it.
  *
- * Syscalls: openat, read, close, pidfd_open, pidfd_getfd.
+ * Syscalls: openat, read, close, getdents64, newfstatat, prlimit64, pidfd_open, pidfd_getfd, pidfd_send_signal, tgkill.
  */
 #include "sentry/caller.h"
 
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -210,4 +213,63 @@ int call_getfd(const struct call *c, int fd, int *ret_fd)
 		return err_now();
 	*ret_fd = dup;
 	return 0;
+}
+
+void caller_raise(struct call *c, int sig)
+{
+	AUTO_FD int pidfd = (int)syscall(NR_pidfd_open, c->ev.tid, THREAD);
+	pid_t tgid;
+
+	if (pidfd >= 0) {
+		if (call_alive(c) == 0)
+			(void)syscall(NR_pidfd_send_signal, pidfd, sig, NULL, 0);
+		return;
+	}
+	/* Before 6.9 a pidfd names no thread. The id is the caller's as long as it waits for us. */
+	if (call_tgid(c, &tgid) == 0 && call_alive(c) == 0)
+		(void)syscall(NR_tgkill, tgid, c->ev.tid, sig);
+}
+
+int caller_limit(const struct call *c, int resource, uint64_t *ret_limit)
+{
+	struct rlimit lim;
+
+	if (prlimit(c->ev.tid, (__rlimit_resource_t)resource, NULL, &lim) < 0)
+		return err_now();
+	*ret_limit = lim.rlim_cur;
+	return 0;
+}
+
+/* How many descriptors below LIMIT the caller has: counted one by one. */
+static uint64_t count_below(int dir, uint64_t limit)
+{
+	char buf[4096] __attribute__((aligned(8)));
+	uint64_t used = 0;
+	long n;
+
+	while ((n = syscall(SYS_getdents64, dir, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n;) {
+			const struct dirent64 *d = (const struct dirent64 *)(const void *)(buf + at);
+
+			if (d->d_name[0] != '.' && strtoull(d->d_name, NULL, 10) < limit)
+				used++;
+			at += d->d_reclen;
+		}
+	return used;
+}
+
+bool caller_has_room(const struct call *c)
+{
+	char name[32];
+	struct stat st;
+	uint64_t limit;
+
+	if (caller_limit(c, RLIMIT_NOFILE, &limit) < 0)
+		return true;
+	(void)snprintf(name, sizeof(name), "%d/fd", (int)c->ev.tid);
+	/* Since 6.2 the size of that directory is how many there are. */
+	if (fstatat(c->s->proc_fd, name, &st, 0) < 0 || (st.st_size > 0 && (uint64_t)st.st_size < limit))
+		return true;
+	AUTO_FD int dir = openat(c->s->proc_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return dir < 0 || count_below(dir, limit) < limit;
 }

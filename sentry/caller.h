@@ -5,6 +5,7 @@
 #ifndef GABION_SENTRY_CALLER_H
 #define GABION_SENTRY_CALLER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -33,5 +34,18 @@ int caller_guest_ids(const struct call *c, pid_t *ret_tgid, pid_t *ret_tid);
  * 0, or -ENXIO where it has none.
  */
 int caller_tty(const struct call *c, unsigned int *ret_major, unsigned int *ret_minor);
+
+/*
+ * Sends SIG to the waiting caller's thread, where Linux would before it answers (SIGPIPE, SIGXFSZ). Its si_code is SI_USER from a
+ * process the guest cannot see; before Linux 5.19 a caller that catches it sees EINTR instead of the answer, or calls again.
+ */
+void caller_raise(struct call *c, int sig);
+/* The caller's soft limit RESOURCE (getrlimit(2)): 0 or a negative errno. */
+int caller_limit(const struct call *c, int resource, uint64_t *ret_limit);
+/*
+ * Says whether the caller's descriptor table has room for one more, so that a call which would fail with EMFILE in the end has no
+ * effect before. What cannot be told is taken for room: the kernel then answers EMFILE after the effect.
+ */
+bool caller_has_room(const struct call *c);
 
 #endif

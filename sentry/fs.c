@@ -3,8 +3,9 @@
  * resolve is left to the kernel, which answers it with its own errno: nothing can happen to what is not
  * there.
  *
- * Syscalls: fchdir, umask, and what path.c and caller.c use.
+ * Syscalls: fchdir, umask, statx, and what path.c and caller.c use.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -112,6 +113,19 @@ bool fs_ready(struct call *c, struct reply *ret_reply)
 struct reply fs_answer(long r)
 {
 	return r < 0 ? reply_deny(-err_now()) : reply_value(r);
+}
+
+bool fs_same_mount(int a, int b)
+{
+	struct statx x, y;
+
+	return statx(a, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0 || statx(b, "", AT_EMPTY_PATH, STATX_MNT_ID, &y) < 0 ||
+	       x.stx_mnt_id == y.stx_mnt_id;
+}
+
+struct reply fs_answer_chown(int r)
+{
+	return r < 0 && (errno == EINVAL || errno == EOVERFLOW) ? reply_deny(EPERM) : fs_answer(r);
 }
 
 struct reply fs_fault(int r)

@@ -43,6 +43,13 @@ static inline mode_t fs_mode(mode_t mode, bool dir)
 {
 	return mode & ~(mode_t)(dir ? S_ISUID : S_ISUID | S_ISGID);
 }
+/* Whether what A and B hold lies in one mount; what cannot be told is taken for one, so that the kernel says it. */
+bool fs_same_mount(int a, int b);
+/*
+ * The answer to a change of owner. An id the guest's user namespace does not know is EINVAL there, and EOVERFLOW on an id-mapped mount; where the guest would be an
+ * ordinary user it is another's, and EPERM.
+ */
+struct reply fs_answer_chown(int r);
 /* What call_read() and its like returned, not 0: positive for the guest, negative: drop. */
 struct reply fs_fault(int r);
 
@@ -66,6 +73,8 @@ int fs_enter_fds(const struct call *c);
 void fs_names_lock(void);
 void fs_names_unlock(void);
 bool fs_in_place(const struct call *c, const struct object *o);
+/* From this size on, to give back a file's space may take its time: a helper does it. */
+#define FS_LARGE (INT64_C(64) << 20)
 
 /* Largest extended attribute and list of names, as in Linux. */
 enum { FS_XATTR_MAX = 65536, FS_XATTR_NAME_MAX = 255 };

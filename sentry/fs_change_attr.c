@@ -7,17 +7,23 @@
  * An empty path (AT_EMPTY_PATH) or none (utimensat) names the caller's descriptor; its path is judged all the
  * same, since these changes ask for no descriptor opened for writing.
  *
- * Syscalls: truncate, fchmodat, fchownat, utimensat, fchdir.
+ * truncate() breaks leases and waits for that, so a helper does it. It also is held to the caller's RLIMIT_FSIZE.
+ *
+ * Syscalls: truncate, faccessat2, fchmodat, fchownat, utimensat, fchdir, and what caller.c uses.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/utime.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "sentry/caller.h"
 #include "sentry/fs.h"
 #include "sentry/fs_change_keys.h"
 #include "util/err.h"
@@ -44,21 +50,52 @@ static bool hold(struct call *c, int dirfd, unsigned int at_flags, struct object
 	return true;
 }
 
+/* On a helper: somebody's lease on the file is broken, which takes as long as its holder takes. */
+static struct reply truncate_blocking(struct call *c)
+{
+	char path[32];
+	int r = fs_enter_fds(c);
+
+	if (r == 0 && call_alive(c) != 0)
+		r = -EINTR;
+	if (r != 0)
+		return call_fail(c, r);
+	path_of_fd(c->held[0], path);
+	if (truncate(path, (off_t)c->ev.args[1]) == 0)
+		return reply_value(0);
+	return errno == EINTR ? reply_restart() : fs_answer(-1);
+}
+
+/* Whether LENGTH is more than the caller may let a file grow to; its limit does not bind us. */
+static bool beyond_limit(const struct call *c, const struct stat *st, uint64_t length)
+{
+	uint64_t limit;
+
+	return S_ISREG(st->st_mode) && length > (uint64_t)st->st_size && caller_limit(c, RLIMIT_FSIZE, &limit) == 0 &&
+	       length > limit;
+}
+
 struct reply fs_change_truncate(struct call *c)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
 	struct reply reply;
+	struct stat st;
 	char path[32];
-	int r;
 
 	if ((int64_t)c->ev.args[1] < 0)
 		return reply_deny(EINVAL);
 	if (!hold(c, AT_FDCWD, 0, &o, path, &reply))
 		return reply;
-	r = fs_enter_fds(c);
-	if (r != 0)
-		return call_fail(c, r);
-	return fs_answer(truncate(path, (off_t)c->ev.args[1]));
+	if (fstat(o.fd, &st) < 0)
+		return fs_answer(-1);
+	if (beyond_limit(c, &st, c->ev.args[1])) {
+		if (syscall(SYS_faccessat2, o.fd, "", W_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
+			return fs_answer(-1);
+		caller_raise(c, SIGXFSZ);
+		return reply_deny(EFBIG);
+	}
+	c->held[0] = fd_steal(&o.fd);
+	return call_handoff(c, truncate_blocking);
 }
 
 static struct reply do_chmod(struct call *c, int dirfd, mode_t mode, unsigned int flags)
@@ -106,7 +143,7 @@ static struct reply do_chown(struct call *c, int dirfd, uid_t uid, gid_t gid, un
 		return reply_deny(EINVAL);
 	if (!hold(c, dirfd, flags, &o, path, &reply))
 		return reply;
-	return fs_answer(fchownat(c->s->fds_fd, path, uid, gid, 0));
+	return fs_answer_chown(fchownat(c->s->fds_fd, path, uid, gid, 0));
 }
 
 struct reply fs_change_chown(struct call *c)

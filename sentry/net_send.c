@@ -15,7 +15,7 @@
  * Other differences: MSG_ZEROCOPY on a socket with SO_ZEROCOPY is ENOBUFS (as without memory for it: callers
  * copy instead); SCM_CREDENTIALS is EPERM; who asks for a sender's credentials gets the sentry's process id.
  *
- * Syscalls: sendmsg, getsockopt, pidfd_open, pidfd_send_signal, tgkill, and memory.
+ * Syscalls: sendmsg, getsockopt, memory, and what caller.c uses.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "nr.h"
+#include "sentry/caller.h"
 #include "sentry/fs.h"
 #include "sentry/net_message.h"
 #include "util/err.h"
@@ -48,22 +49,6 @@ struct sender {
 	int flags;
 	bool may_block; /* we run on a helper */
 };
-
-static void raise_sigpipe(struct call *c)
-{
-	enum { THREAD = O_EXCL };
-	AUTO_FD int pidfd = (int)syscall(NR_pidfd_open, c->ev.tid, THREAD);
-	pid_t tgid;
-
-	if (pidfd >= 0) {
-		if (call_alive(c) == 0)
-			(void)syscall(NR_pidfd_send_signal, pidfd, SIGPIPE, NULL, 0);
-		return;
-	}
-	/* Before 6.9 a pidfd names no thread. The id is the caller's as long as it waits for us. */
-	if (call_tgid(c, &tgid) == 0 && call_alive(c) == 0)
-		(void)syscall(NR_tgkill, tgid, c->ev.tid, SIGPIPE);
-}
 
 /* Judges M's address and copies its control messages. 0, an errno, or SEND_REPLY. */
 static int prepare(struct call *c, const struct sender *s, struct message *m, struct reply *ret_reply)
@@ -182,7 +167,7 @@ static int send_one(struct call *c, const struct sender *s, struct message *m, s
 		return SEND_WAIT;
 	r = send_data(c, s, m);
 	if (r == EPIPE && s->sock.type == SOCK_STREAM && (s->flags & MSG_NOSIGNAL) == 0)
-		raise_sigpipe(c);
+		caller_raise(c, SIGPIPE);
 	if (r == EINTR) {
 		*ret_reply = net_interrupted(s->sock.fd, SO_SNDTIMEO);
 		return SEND_REPLY;
