@@ -97,7 +97,7 @@ struct reply fd_fchown(struct call *c)
 
 	if (!take(c, &dup, &reply) || !permit(c, dup, &reply))
 		return reply;
-	return fs_answer(fchown(dup, (uid_t)c->ev.args[1], (gid_t)c->ev.args[2]));
+	return fs_answer_chown(fchown(dup, (uid_t)c->ev.args[1], (gid_t)c->ev.args[2]));
 }
 
 struct reply fd_fsetxattr(struct call *c)

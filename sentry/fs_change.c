@@ -15,13 +15,14 @@
  * asked, as Linux does before it looks at a read-only mount (mkdir -p relies on it). Where it does not exist,
  * unlink and rmdir answer ENOENT unless the file system itself would say EROFS first (rm -f relies on it).
  *
- * Syscalls: mkdirat, mknodat, symlinkat, linkat, unlinkat, umask.
+ * Syscalls: mkdirat, mknodat, faccessat2, fstat, symlinkat, linkat, unlinkat, umask.
  */
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "sentry/fs.h"
@@ -128,8 +129,14 @@ static struct reply do_mknod(struct call *c, int dirfd, mode_t mode)
 	if (!prepare(c, 0, 0, dirfd, false, &o, &reply))
 		return reply;
 	/* A device node names a driver behind every rule (a whiteout, device 0, included). */
-	if (type == S_IFCHR || type == S_IFBLK)
+	if (type == S_IFCHR || type == S_IFBLK) {
+		/* Whether anything could be made there comes first. */
+		if (o.slash)
+			return reply_deny(ENOENT);
+		if (syscall(SYS_faccessat2, o.parent, "", W_OK | X_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
+			return fs_answer(-1);
 		return call_refuse_plain(c, EPERM);
+	}
 	r = fs_umask(c);
 	if (r != 0)
 		return call_fail(c, r);
@@ -194,8 +201,11 @@ static struct reply do_link(struct call *c, int old_dirfd, int new_dirfd, unsign
 				((flags & AT_SYMLINK_FOLLOW) != 0 ? 0 : PATH_NOFOLLOW),
 			&old, &reply))
 		return reply;
-	if (!fs_permit(c, 0, OP_STAT, &old, &reply) || !prepare(c, 1, 1, new_dirfd, false, &new, &reply) ||
-	    !fs_permit(c, 0, OP_WRITE, &old, &reply))
+	if (!fs_permit(c, 0, OP_STAT, &old, &reply) || !prepare(c, 1, 1, new_dirfd, false, &new, &reply))
+		return reply;
+	if (!fs_same_mount(old.fd, new.parent))
+		return reply_deny(new.slash ? ENOENT : EXDEV);
+	if (!fs_permit(c, 0, OP_WRITE, &old, &reply))
 		return reply;
 	if (fstat(old.fd, &st) < 0)
 		return reply_deny(errno);
@@ -229,11 +239,20 @@ static int removal_of_dots(const char *path, bool dir)
 	return len >= 2 && path[len - 2] == '.' ? ENOTEMPTY : EINVAL;
 }
 
+/* On a helper: the name is path 0 in held[0]. */
+static struct reply unlink_large(struct call *c)
+{
+	if (call_alive(c) != 0)
+		return reply_deny(EINTR);
+	return fs_answer(unlinkat(c->held[0], c->path[0], 0));
+}
+
 /* An empty directory carries nothing away with it, so rmdir asks no more than unlink. */
 static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
 	struct reply reply;
+	struct stat st;
 
 	if (!fs_resolve(c, 0, dirfd, PATH_PARENT | PATH_NOFOLLOW, &o, &reply))
 		return reply;
@@ -248,6 +267,14 @@ static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 		return reply;
 	if (!(dir ? permit_dir(c, 0, &o, &reply) : fs_permit(c, 0, OP_WRITE, &o, &reply)) || !fs_ready(c, &reply))
 		return reply;
+	if (!dir && !o.slash && o.fd >= 0 && fstat(o.fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size >= FS_LARGE) {
+		/* To give back so much space takes a disk its time. */
+		c->held[0] = fd_steal(&o.parent);
+		memcpy(c->path[0], o.name, sizeof(o.name));
+		return call_handoff(c, unlink_large);
+	}
+	/* What we hold would outlive its name: who watches it would be told late. */
+	o.fd = fd_close(o.fd);
 	return fs_answer(unlinkat(o.parent, last_of(&o).name, dir ? AT_REMOVEDIR : 0));
 }
 

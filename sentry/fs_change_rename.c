@@ -124,16 +124,49 @@ static bool rename_locked(struct call *c, const struct object *old, const struct
 	return true;
 }
 
+static bool resolve(struct call *c, int index, int dirfd, struct object *ret_obj, struct reply *ret_reply)
+{
+	return fs_resolve(c, index, dirfd, PATH_PARENT | PATH_NOFOLLOW, ret_obj, ret_reply);
+}
+
+/* Whether what failed is a component of path INDEX, not the path as a whole. */
+static bool is_too_long(const struct call *c, int index, const struct reply *reply)
+{
+	return c->path_err[index] == 0 && reply->kind == REPLY_DENY && reply->err == ENAMETOOLONG;
+}
+
 /* One attempt. False: try again. */
 static bool rename_once(struct call *c, int old_dirfd, int new_dirfd, unsigned int flags,
 			struct reply *ret_reply)
 {
 	AUTO_OBJECT struct object old = OBJECT_NULL, new = OBJECT_NULL;
-	bool done;
+	struct reply too_long = REPLY_NULL;
+	bool done, old_long, new_long;
 
-	if (!fs_resolve(c, 0, old_dirfd, PATH_PARENT | PATH_NOFOLLOW, &old, ret_reply) ||
-	    !fs_resolve(c, 1, new_dirfd, PATH_PARENT | PATH_NOFOLLOW, &new, ret_reply))
+	/* A last component that is too long is no name of any directory: looked for after both parents, the old one first. */
+	old_long = !resolve(c, 0, old_dirfd, &old, ret_reply);
+	if (old_long && !is_too_long(c, 0, ret_reply))
 		return true;
+	too_long = *ret_reply;
+	new_long = !resolve(c, 1, new_dirfd, &new, ret_reply);
+	if (new_long && !is_too_long(c, 1, ret_reply))
+		return true;
+	/* What is no name at all comes before it. */
+	if ((old_long || new_long) && (old.dots || new.dots)) {
+		*ret_reply = reply_deny(!old.dots && (flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
+		return true;
+	}
+	if (old_long)
+		*ret_reply = too_long;
+	else if (new_long && old.fd < 0)
+		*ret_reply = reply_deny(ENOENT);
+	if (old_long || new_long)
+		return true;
+	/* Two mounts are what Linux looks at first, before it asks what is there. */
+	if (old.fd < 0 && !old.dots && !new.dots && !fs_same_mount(old.parent, new.parent)) {
+		*ret_reply = reply_deny(EXDEV);
+		return true;
+	}
 	if (old.dots || new.dots) {
 		*ret_reply = reply_deny(!old.dots && (flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
 		return true;

@@ -3,7 +3,7 @@
  *
  * Flags are judged as the kernel's build_open_flags() does and in its order. What exists is opened through
  * the held descriptor (openat on our own /proc/self/fd/N), never by its name again; what is created hangs off
- * the held parent, with O_EXCL and O_NOFOLLOW, so that it is what was judged, and the search starts again if
+ * the held parent, with O_EXCL, so that it is what was judged, and the search starts again if
  * somebody else made it meanwhile.
  *
  * The receiver must not block here. A FIFO, a terminal line or another device is opened by a helper. A
@@ -16,7 +16,7 @@
  * Where the plan only observes, the path is judged as it is written if it is plainly canonical; a path that
  * looks refused is resolved first, and so is one that names a procfs.
  *
- * Syscalls: openat, fcntl, fstat, umask, close, and what path.c, path_short.c and caller.c use.
+ * Syscalls: openat, openat2, fcntl, fstat, umask, close, and what path.c, path_short.c and caller.c use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -82,7 +83,7 @@ static bool wants_write(uint64_t flags)
 /* What open() and openat() make of their registers before they are judged like openat2(). */
 static struct open_args legacy(int dirfd, uint64_t flags, uint64_t mode)
 {
-	struct open_args a = {.dirfd = dirfd, .flags = (uint32_t)flags & VALID_FLAGS, .mode = mode & 07777};
+	struct open_args a = {.dirfd = dirfd, .flags = ((uint32_t)flags & VALID_FLAGS) | K_LARGEFILE, .mode = mode & 07777};
 
 	if (a.flags & O_PATH)
 		a.flags &= PATH_FLAGS;
@@ -147,6 +148,16 @@ static struct verdict judge(struct call *c, const struct object *o, uint64_t fla
 	return v;
 }
 
+/* openat() means O_LARGEFILE where the caller did not say so, openat2() does not; FLAGS tell what the guest's call meant. */
+static int open_with(int dir, const char *name, uint64_t flags, mode_t mode)
+{
+	struct open_how how = {.flags = flags, .mode = mode};
+
+	if (flags & K_LARGEFILE)
+		return openat(dir, name, (int)flags, mode);
+	return (int)syscall(SYS_openat2, dir, name, &how, sizeof(how));
+}
+
 /* Opens what FD holds. FLAGS as the guest's, but for what concerned the search. */
 static int reopen(const struct call *c, int fd, uint64_t flags)
 {
@@ -154,7 +165,7 @@ static int reopen(const struct call *c, int fd, uint64_t flags)
 
 	path_of_fd(fd, name);
 	flags &= ~(uint64_t)(O_CREAT | O_EXCL | O_NOFOLLOW);
-	return openat(c->s->fds_fd, name, (int)flags | O_CLOEXEC | O_NOCTTY, 0);
+	return open_with(c->s->fds_fd, name, flags | O_CLOEXEC | O_NOCTTY, 0);
 }
 
 static struct reply answer(int fd, uint64_t flags)
@@ -232,7 +243,8 @@ static bool open_short(struct call *c, const struct open_args *a, struct reply *
 		*ret_reply = reply_deny(r);
 		return true;
 	}
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+	/* A FIFO for which the caller would not wait either is opened by now. */
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !(S_ISFIFO(st.st_mode) && (a->flags & O_NONBLOCK))) {
 		c->held[1] = fd;
 		return false;
 	}
@@ -292,7 +304,14 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 
 	if (object_stat(o, &st) < 0)
 		return call_fail(c, err_now());
-	v = judge(c, o, flags, false);
+	/* What Linux says of a link and of a directory to be written comes before permission. */
+	if (S_ISLNK(st.st_mode) || (S_ISDIR(st.st_mode) && wants_write(flags))) {
+		v = path_judge(c, 0, OP_STAT, o);
+		if (v.kind == VERDICT_ALLOW && !S_ISLNK(st.st_mode))
+			return reply_deny(EISDIR);
+	} else {
+		v = judge(c, o, flags, false);
+	}
 	if (v.kind != VERDICT_ALLOW)
 		return call_refuse(c, v);
 	/* Only with O_NOFOLLOW is the object a link. O_PATH would give it natively; C libraries open a link
@@ -310,6 +329,13 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 	/* To open anything but a file or a directory is to act, too. */
 	if ((wants_write(flags) || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) && call_alive(c) != 0)
 		return reply_deny(EINTR);
+	if ((flags & O_TRUNC) != 0 && S_ISREG(st.st_mode)) {
+		/* Linux takes the descriptor's number before it touches the file. */
+		if (!caller_has_room(c))
+			return reply_deny(EMFILE);
+		if (st.st_size >= FS_LARGE)
+			return hand_on(c, &o->fd, flags);
+	}
 	if (S_ISREG(st.st_mode))
 		return open_regular(c, o, flags);
 	if (S_ISFIFO(st.st_mode) && !(flags & O_NONBLOCK) && (flags & O_ACCMODE) != O_RDWR)
@@ -343,13 +369,15 @@ static int create(struct call *c, int dir, const char *name, const struct open_a
 {
 	int r = take_umask(c);
 
+	if (r == 0 && !caller_has_room(c))
+		r = -EMFILE;
 	if (r == 0 && call_alive(c) != 0)
 		r = -EINTR;
 	if (r != 0) {
 		errno = -r;
 		return -1;
 	}
-	return openat(dir, name, (int)(a->flags | more) | O_CLOEXEC | O_NOCTTY, fs_mode((mode_t)a->mode, false));
+	return open_with(dir, name, a->flags | more | O_CLOEXEC | O_NOCTTY, fs_mode((mode_t)a->mode, false));
 }
 
 static struct reply open_create(struct call *c, const struct open_args *a)
@@ -370,7 +398,8 @@ static struct reply open_create(struct call *c, const struct open_args *a)
 			v = judge(c, &o, a->flags, true);
 			if (v.kind != VERDICT_ALLOW)
 				return call_refuse(c, v);
-			fd = create(c, o.parent, o.name, a, O_EXCL | O_NOFOLLOW);
+			/* O_EXCL follows no link either. */
+			fd = create(c, o.parent, o.name, a, O_EXCL);
 			if (fd >= 0 || errno != EEXIST || (a->flags & O_EXCL))
 				return answer(fd, a->flags);
 			continue;
@@ -385,6 +414,8 @@ static struct reply open_create(struct call *c, const struct open_args *a)
 			v = path_judge(c, 0, OP_STAT, &o);
 			return v.kind == VERDICT_ALLOW ? reply_deny(EISDIR) : call_refuse(c, v);
 		}
+		if (o.parent >= 0 && !path_sticky_open(c, o.parent, &st))
+			return reply_deny(EACCES);
 		return open_existing(c, &o, a->flags);
 	}
 	/* Somebody makes and removes the name all the time; Linux would have met it in one of its states. */

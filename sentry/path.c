@@ -138,17 +138,20 @@ static int identify(int fd, struct identity *ret_id)
 	return 0;
 }
 
-/* Whether the canonical NAME leads to the very object ID; a directory, which something may hang off, in the
- * very mount. */
-static bool leads_to(const struct call *c, const char *name, const struct identity *id)
+/*
+ * Whether the canonical NAME leads to the very object ID; a directory, which something may hang off, in the very mount. 1: it does, 0: not,
+ * -EACCES: the caller may not go there by name.
+ */
+static int leads_to(const struct call *c, const char *name, const struct identity *id)
 {
 	AUTO_FD int fd = path_open(c->s->root_fd, name, O_NOFOLLOW, RESOLVE_NO_SYMLINKS);
 	struct identity there;
 
-	if (fd < 0 || identify(fd, &there) < 0)
-		return false;
-	return there.dev == id->dev && there.ino == id->ino &&
-	       (!S_ISDIR(id->mode) || there.mount == id->mount);
+	if (fd < 0)
+		return errno == EACCES ? -EACCES : 0;
+	if (identify(fd, &there) < 0)
+		return 0;
+	return there.dev == id->dev && there.ino == id->ino && (!S_ISDIR(id->mode) || there.mount == id->mount);
 }
 
 static const char deleted[] = " (deleted)";
@@ -159,8 +162,10 @@ static bool says_deleted(const char *path, size_t len)
 	return len > DELETED_LEN && memcmp(path + len - DELETED_LEN, deleted, DELETED_LEN) == 0;
 }
 
-/* Whether an object whose name is gone (PATH, suffix cut off) lies in the mount its nearest ancestor is in:
- * it was in the view. */
+/*
+ * Whether an object whose name is gone (PATH, suffix cut off), or cannot be looked up because a directory on the way has lost its x bit,
+ * lies in the mount its nearest ancestor is in: it is, or was, in the view.
+ */
 static bool was_in_view(const struct call *c, const char *path, const struct identity *id)
 {
 	char up[PATH_MAX];
@@ -197,10 +202,14 @@ int path_name(const struct call *c, int fd, unsigned int how, struct object *o)
 		r = identify(fd, &id);
 		if (r < 0)
 			return r;
-		if (leads_to(c, o->path, &id))
+		r = leads_to(c, o->path, &id);
+		if (r > 0)
 			return 0;
 		if (is_deleted)
 			break;
+		/* Natively too a descriptor or a working directory goes on to work when the way to it is shut. */
+		if (r == -EACCES && was_in_view(c, o->path, &id))
+			return 0;
 		/* Renamed in between, or outside the view: look again. */
 	}
 	if (is_deleted) {
@@ -425,6 +434,7 @@ static int resolve_parent(struct call *c, int base, const char *path, size_t len
 	struct object dir;
 	struct stat st;
 	unsigned int links = 0;
+	bool too_long;
 	int r;
 
 	object_init(&dir);
@@ -435,12 +445,9 @@ static int resolve_parent(struct call *c, int base, const char *path, size_t len
 		if (cur != path)
 			memmove(cur, path, len + 1);
 		last_component(cur, len, &start, &end);
-		if (end - start > NAME_MAX) {
-			r = ENAMETOOLONG;
-			break;
-		}
-		memcpy(o->name, cur + start, end - start);
-		o->name[end - start] = '\0';
+		too_long = end - start > NAME_MAX;
+		memcpy(o->name, cur + start, too_long ? NAME_MAX : end - start);
+		o->name[too_long ? NAME_MAX : end - start] = '\0';
 		o->slash |= cur[end] == '/';
 		if (end == start || strcmp(o->name, ".") == 0 || strcmp(o->name, "..") == 0) {
 			/* Nothing hangs off these: the object is the directory itself. */
@@ -459,6 +466,11 @@ static int resolve_parent(struct call *c, int base, const char *path, size_t len
 				   (flags | PATH_DIRECTORY) & ~PATH_NOFOLLOW, &dir);
 		if (r != 0)
 			break;
+		if (too_long) {
+			/* Found out when it is looked for, where that is allowed. */
+			r = syscall(SYS_faccessat2, dir.fd, "", X_OK, AT_EACCESS | AT_EMPTY_PATH) < 0 ? errno : ENAMETOOLONG;
+			break;
+		}
 		r = path_step(c, dir.fd, o->name, &o->fd);
 		if (r == ENOENT) {
 			o->fd = -1;
@@ -471,12 +483,17 @@ static int resolve_parent(struct call *c, int base, const char *path, size_t len
 			r = err_now();
 			break;
 		}
-		if (!S_ISLNK(st.st_mode) || (flags & PATH_NOFOLLOW)) {
+		/* With a slash behind it nothing is opened with O_CREAT (EISDIR), so it is not followed either. */
+		if (!S_ISLNK(st.st_mode) || (flags & PATH_NOFOLLOW) || o->slash) {
 			r = name_below(&dir, o);
 			break;
 		}
 		if (++links > PATH_LINKS_MAX || (flags & PATH_NO_SYMLINKS)) {
 			r = ELOOP;
+			break;
+		}
+		if (!path_may_follow(c, dir.fd, o->fd)) {
+			r = EACCES;
 			break;
 		}
 		r = path_step_link(c, dir.fd, o->name, flags, &o->fd, text[links % 2], sizeof(text[0]));

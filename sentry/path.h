@@ -78,6 +78,12 @@ int path_readlink(struct call *c, const struct object *o, char *buf, size_t size
 /* fstat() of what is held: the one of when it was found where there is one. 0, or -1 and errno. */
 int object_stat(const struct object *o, struct stat *ret_st);
 
+/*
+ * fs.protected_regular and fs.protected_fifos: whether open() with O_CREAT may take the file that is there already (ST), in directory
+ * PARENT. We open it by its descriptor, without O_CREAT, so the kernel does not ask.
+ */
+bool path_sticky_open(const struct call *c, int parent, const struct stat *st);
+
 /* Closes what is held, returns to OBJECT_NULL; takes half-built objects. */
 void object_clear(struct object *o);
 #define AUTO_OBJECT __attribute__((cleanup(object_clear)))

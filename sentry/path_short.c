@@ -141,6 +141,9 @@ int short_open(const struct call *c, const struct written *w, uint64_t flags, in
 	const char *path = w->text;
 	int base = c->s->root_fd;
 
+	/* O_DIRECTORY stands for the slash; who did not say it must not find it with F_GETFL. */
+	if (w->dir && (flags & (O_DIRECTORY | O_PATH)) == 0)
+		return SHORT_NO;
 	if (w->base >= 0) {
 		base = w->base;
 		path += w->base_len;

@@ -256,6 +256,8 @@ static int walk_loop(struct call *c, struct walk *w, int base, unsigned int flag
 		if (S_ISLNK(st.st_mode) && (!last || slash || !(flags & PATH_NOFOLLOW))) {
 			if (++links > PATH_LINKS_MAX || (flags & PATH_NO_SYMLINKS))
 				return ELOOP;
+			if (last && !path_may_follow(c, w->cur, next))
+				return EACCES;
 			r = path_step_link(c, w->cur, name, flags, &next, target, sizeof(target));
 			if (r != 0)
 				return r;

@@ -42,5 +42,10 @@ int path_step(struct call *c, int dir, const char *name, int *ret_fd);
  */
 int path_step_link(struct call *c, int dir, const char *name, unsigned int flags, int *fd, char *target,
 		   size_t size);
+/*
+ * fs.protected_symlinks (sysctl, proc_sys_fs(5)): whether the caller may follow LINK, the last component, found in DIR. Where we walk
+ * ourselves the kernel is not asked, so the rule is applied here.
+ */
+bool path_may_follow(const struct call *c, int dir, int link);
 
 #endif
