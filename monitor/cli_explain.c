@@ -1,7 +1,7 @@
 /*
  * `gabion explain [OPTIONS OF run]`: the plan a run with these options would get on this host, from the same
- * functions a run uses, without starting anything: each family of calls, its level, and the fact or rule that
- * made it so.
+ * functions a run uses, without starting anything: each family of calls, its level, what such a call costs here (measured
+ * now), the fact or rule that made it so, and what of the rules nothing on this host can hold. With --bpf the filter itself.
  */
 #include "cli.h"
 
@@ -10,8 +10,11 @@
 #include <string.h>
 
 #include "cli_option.h"
+#include "filter.h"
+#include "measure.h"
 #include "monitor/floor/floor.h"
 #include "plan.h"
+#include "policy/disasm.h"
 #include "prepare.h"
 #include "rules.h"
 #include "text.h"
@@ -24,6 +27,8 @@ struct explained {
 	struct policy_builder *rules;
 	struct policy *policy;
 	struct plan plan;
+	struct measured cost;
+	bool measured;
 };
 
 #define EXPLAINED_NULL ((struct explained){.mode = FLOOR_BARE})
@@ -60,9 +65,49 @@ static int explain(const struct run_options *o, struct explained *ret_e, char **
 	return 0;
 }
 
+static uint64_t cost_of(const struct explained *e, enum plan_key k)
+{
+	switch (e->plan.level[k]) {
+	case LEVEL_NATIVE:
+	case LEVEL_DENY: /* answered by the filter as well */
+		return e->cost.native;
+	case LEVEL_OBSERVE:
+		return e->cost.observe;
+	case LEVEL_EMULATE:
+		break;
+	}
+	return e->cost.emulate;
+}
+
+/* "95 ns", "2.1 us"; "-" where nothing could be measured. */
+static const char *cost_text(const struct explained *e, uint64_t ns, char buf[static 16])
+{
+	if (!e->measured)
+		return "-";
+	if (ns < 1000)
+		(void)snprintf(buf, 16, "%u ns", (unsigned int)ns);
+	else
+		(void)snprintf(buf, 16, "%.1f us", (double)(ns < 100000000 ? ns : 100000000) / 1000);
+	return buf;
+}
+
+static void print_gaps(const struct explained *e)
+{
+	bool any = false;
+
+	for (int k = 0; k < PLAN_COUNT; k++) {
+		if (!e->plan.gap[k])
+			continue;
+		(void)printf("%s%-9s %s\n", any ? "" : "\nnot enforceable here:\n", plan_key_name((enum plan_key)k),
+			     e->plan.gap[k]);
+		any = true;
+	}
+}
+
 static void print_text(const struct explained *e)
 {
 	const char *separator = "";
+	char cost[16];
 
 	(void)printf("floor   %s: ", floor_mode_name(e->mode));
 	for (unsigned int bit = 0; bit < 32; bit++) {
@@ -75,16 +120,19 @@ static void print_text(const struct explained *e)
 	for (size_t i = 0; e->places.workspaces && e->places.workspaces[i]; i++)
 		(void)printf("%-7s %s\n", i == 0 ? "work" : "", e->places.workspaces[i]);
 	(void)printf("rules   %zu (gabion explain --json lists them)\n\n", policy_rule_count(e->policy));
-	(void)printf("%-9s %-8s %s\n", "FAMILY", "LEVEL", "WHY");
+	(void)printf("%-9s %-8s %-9s %s\n", "FAMILY", "LEVEL", "COST", "WHY");
 	for (int k = 0; k < PLAN_COUNT; k++)
-		(void)printf("%-9s %-8s %s\n", plan_key_name((enum plan_key)k),
-			     plan_level_name(e->plan.level[k]), e->plan.why[k] ? e->plan.why[k] : "");
+		(void)printf("%-9s %-8s %-9s %s\n", plan_key_name((enum plan_key)k),
+			     plan_level_name(e->plan.level[k]), cost_text(e, cost_of(e, (enum plan_key)k), cost),
+			     e->plan.why[k] ? e->plan.why[k] : "");
+	print_gaps(e);
 	(void)printf("\n"
 		     "native   left to the kernel: the floor holds every rule; refusals are not recorded\n"
 		     "observe  seen, recorded and refused with a reason; what is permitted the kernel does, "
 		     "under the floor\n"
 		     "emulate  done by gabion on its own copy of the arguments\n"
-		     "deny     refused by the filter\n");
+		     "deny     refused by the filter\n"
+		     "cost     of a call, beside its own work, measured on this host just now: the way there and back\n");
 }
 
 static json_t *plan_json(const struct explained *e)
@@ -92,9 +140,12 @@ static json_t *plan_json(const struct explained *e)
 	json_t *list = json_array();
 
 	for (int k = 0; k < PLAN_COUNT; k++) {
-		json_t *o = json_pack("{s:s, s:s, s:s}", "family", plan_key_name((enum plan_key)k), "level",
-				      plan_level_name(e->plan.level[k]), "why",
-				      e->plan.why[k] ? e->plan.why[k] : "");
+		json_t *o = json_pack("{s:s, s:s, s:s, s:s?, s:o}", "family", plan_key_name((enum plan_key)k),
+				      "level", plan_level_name(e->plan.level[k]), "why",
+				      e->plan.why[k] ? e->plan.why[k] : "", "not_enforceable", e->plan.gap[k],
+				      "cost_ns",
+				      e->measured ? json_integer((json_int_t)cost_of(e, (enum plan_key)k))
+						  : json_null());
 		if (json_array_append_new(list, o) != 0) {
 			json_decref(list);
 			return NULL;
@@ -150,6 +201,22 @@ static bool print_json(const struct explained *e)
 	return ok;
 }
 
+/* The program a run would get. */
+static int print_bpf(const struct explained *e)
+{
+	struct sock_fprog prog = {0};
+	int r = filter_build(&e->plan, &prog);
+
+	if (r == 0)
+		r = disasm_print(stdout, &prog);
+	filter_free(&prog);
+	if (r < 0) {
+		cli_error(NULL, "explain: the filter: %s", strerror(-r));
+		return EXIT_GABION;
+	}
+	return cli_flush();
+}
+
 int cli_explain(int argc, char **argv)
 {
 	struct run_options o;
@@ -162,11 +229,18 @@ int cli_explain(int argc, char **argv)
 	if (r != 0)
 		return cli_fault(COMMAND_EXPLAIN, r, &fault);
 	r = explain(&o, &e, &why);
+	bool bpf = o.bpf;
 	run_options_clear(&o);
 	if (r < 0) {
 		cli_error(NULL, "explain: %s", why ? why : strerror(-r));
 		return EXIT_GABION;
 	}
+	if (bpf) {
+		int status = print_bpf(&e);
+		explained_clear(&e);
+		return status;
+	}
+	e.measured = measure(&e.cost) == 0;
 	if (json)
 		ok = print_json(&e);
 	else

@@ -420,6 +420,8 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 	case KIND_FLAG:
 		if (row->id == OPTION_QUIET)
 			o->quiet = true;
+		if (row->id == OPTION_BPF)
+			o->bpf = true;
 		return 0;
 	case KIND_PATH:
 		/* The plan would have to deny every exec: nothing of a floor holds such a rule, and nobody can exec for another. */

@@ -41,6 +41,7 @@ struct run_options {
 	const char *audit; /* file, or NULL */
 	enum audit_mode audit_reads, audit_stacks;
 	bool quiet;        /* no summary, no notices */
+	bool bpf;	   /* explain: the filter's program instead of the plan */
 	char **command;    /* argv of the command, NULL-terminated; never empty */
 };
 

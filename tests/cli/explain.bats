@@ -27,7 +27,7 @@ assert any(x["kind"] == "hide" for x in r["rules"])
 '
   run "$GABION" explain
   [ "$status" -eq 0 ]
-  [[ $output == *FAMILY*LEVEL*WHY* ]]
+  [[ $output == *FAMILY*LEVEL*COST*WHY* ]]
   [ "$(levels | wc -l)" -eq "$(awk '/^FAMILY/ { on = 1; next } /^$/ { on = 0 } on' <<<"$output" | wc -l)" ]
 }
 
@@ -56,4 +56,35 @@ assert any(x["kind"] == "hide" and x["pattern"] == "/srv/**/secret" and x["origi
 @test "a workspace that is none is said in one line" {
   run "$GABION" explain --workspace /no/such/dir
   refused 125 "/no/such/dir"
+}
+
+@test "what calls cost is measured, and what nothing can hold is said" {
+  "$GABION" explain --json | python3 -c '
+import json, sys
+plan = json.load(sys.stdin)["plan"]
+cost = {p["level"]: p["cost_ns"] for p in plan}
+assert cost["observe"] > cost.get("native", 1) > 0, cost
+assert cost["emulate"] > cost.get("native", 1), cost
+gaps = [p["family"] for p in plan if p["not_enforceable"]]
+assert "list" in gaps, gaps
+'
+  run "$GABION" explain
+  [[ $output == *"not enforceable here:"*"list "* ]]
+}
+
+@test "a writable place without exec inside the workspace is told as a gap" {
+  mkdir out
+  run "$GABION" explain --write out
+  [ "$status" -eq 0 ]
+  [[ $output == *"not enforceable here:"*"exec "* ]] || [[ $output == *"bare"* ]]
+}
+
+@test "--bpf prints the filter with the names of calls" {
+  run "$GABION" explain --bpf
+  [ "$status" -eq 0 ]
+  [ "${#lines[@]}" -gt 100 ]
+  [[ ${lines[0]} == *"load arch"* ]]
+  [[ $output == *"ioctl"* && $output == *"notify"* && $output == *"errno ENOSYS"* && $output == *"kill"* ]]
+  # Every instruction is understood, and every jump leads forwards to one that is there.
+  awk -v n="${#lines[@]}" '$2 == "code" { exit 1 } { for (i = 2; i < NF; i++) if ($i == "to" && ($(i + 1) <= $1 || $(i + 1) >= n)) exit 1 }' <<<"${output//,/}"
 }
