@@ -19,8 +19,9 @@ libseccomp-dev       compiles the system call filter
 libjansson-dev       JSON of records and of --json
 libyaml-dev          data files of agents, policies
 libcap-dev           capabilities
-liburing-dev         the relay's ring
-libc-ares-dev        the relay's questions to the host's resolvers
+libunwind-dev        stacks of refused calls (loaded when asked for)
+liburing-dev         the ring of the relay
+libc-ares-dev        names asked of the resolvers of the host
 '
 demo='
 git                  the session of make demo works in a repository
