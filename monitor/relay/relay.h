@@ -47,8 +47,8 @@ struct relay_config {
 
 /*
  * Forks the relay, which confines itself (its own seccomp list, no file, not dumpable, restricted ring) and serves until the monitor
- * ends or says RELAY_FINISH. 0 with its pid, or negative errno. The descriptors of CFG stay the caller's. Until the first listener
- * or target comes, the relay holds neither ring nor buffers.
+ * ends or says RELAY_FINISH. 0 with its pid, or negative errno. The descriptors of CFG stay the caller's. The ports of network.host
+ * are rules for RELAY_HOST_NAME in CFG's policy.
  */
 int relay_start(const struct relay_config *cfg, pid_t *ret_pid);
 

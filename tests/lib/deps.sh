@@ -45,6 +45,7 @@ redis-tools          real program under test (redis-benchmark)
 zsh                  completion tests
 fish                 completion tests
 jq                   tests read JSON
+iproute2             network namespaces for the tests of the relay
 '
 kernels='
 qemu-system-x86      boots the kernels of make check-kernels
