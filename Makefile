@@ -1,4 +1,4 @@
-# gabion. Targets: all deps demo check check-kernels lint bench install uninstall clean (see README.md).
+# gabion. Targets: all deps demo check check-kernels lint fuzz bench install uninstall clean (see README.md).
 # Variables: V=1 (print commands), SAN=address,undefined, DEBUG=1, BUILD=dir, PREFIX, DESTDIR, CC.
 
 PREFIX  ?= /usr/local
@@ -63,9 +63,15 @@ EMBED := $(sort $(wildcard policy/agents/*.yaml))
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c))
 FLOOR := $(BUILD)/tests/floor/floor
+# Fuzzers need clang and its libFuzzer.
+CLANG ?= clang
+FUZZ  := $(if $(shell command -v $(CLANG)),$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))
+FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c))
+FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_SECONDS ?= 60
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint bench install uninstall clean tests objects
+.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint fuzz bench install uninstall clean tests objects
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -94,6 +100,13 @@ $(FLOOR): $(wildcard tests/floor/*.c) $(LIBOBJS) Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) \
 		$(filter-out $(BUILD)/policy/filter.o,$(LIBOBJS)) $(LDLIBS)
 
+# Fuzzers: the policy's code with libFuzzer's counters in it.
+$(BUILD)/fuzz/policy/%.o: policy/%.c $(BUILD)/gabion Makefile
+	$(call say,FUZZ,$<) mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJS)
+	$(call say,FUZZ,$@) mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
 # Guest programs: what runs inside. Plain, no library of ours, so that they are the same program outside.
 $(BUILD)/tests/%: tests/%.c Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g $(WARN) -Itests/lib -pthread -MMD -MP -MF $@.d -o $@ $< -ldl
@@ -111,7 +124,7 @@ deps_bench := build bench
 deps:
 	@sh tests/lib/deps.sh $(sort $(foreach goal,$(MAKECMDGOALS),$(deps_$(goal))))
 
-tests: all $(UNIT) $(GUEST) $(FLOOR)
+tests: all $(UNIT) $(GUEST) $(FLOOR) $(FUZZ)
 
 objects: $(OBJS)
 
@@ -127,6 +140,12 @@ check:
 check-kernels:
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BUILD=$(BUILD) bash tests/kernels/matrix.sh
+
+# Every fuzzer for FUZZ_SECONDS; what it finds new is added to its corpus in the tree.
+fuzz:
+	$(Q)$(MAKE) --no-print-directory $(FUZZ)
+	$(Q)for f in $(FUZZ); do echo "$$f"; $$f -max_total_time=$(FUZZ_SECONDS) -print_final_stats=0 -verbosity=0 \
+		-artifact_prefix=$(BUILD)/fuzz/ tests/fuzz/corpus/$${f##*/} || exit 1; done
 
 lint:
 	$(Q)BUILD=$(BUILD) bash tests/lib/lint.sh

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # `make check`: unit tests, the table against the kernel's, guest programs (native, then under every floor, outputs compared), attacks, the
 # command line, real programs. Every suite speaks TAP; failures and skips are shown with their reason, the rest is counted.
-# CHECK="unit floor guest real attack cli" picks suites, CHECK_MODES="root user bare" floors.
+# CHECK="unit fuzz floor guest real attack cli" picks suites, CHECK_MODES="root user bare" floors.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd)
-suites=${CHECK:-unit floor guest real attack cli}
+suites=${CHECK:-unit fuzz floor guest real attack cli}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-check.XXXXXX")
 chmod 755 "$T"
@@ -79,6 +79,23 @@ run_unit() {
   else
     not_ok "table against the kernel's: $out"
   fi
+}
+
+# Every fuzzer over its corpus and some thousand inputs more, the same each time. `make fuzz` goes on from there.
+run_fuzz() {
+  local f name any=0
+  for f in "$BUILD"/fuzz/fuzz_*; do
+    [ -x "$f" ] || continue
+    any=1 name=${f##*/}
+    cp -r "$here/tests/fuzz/corpus/$name" "$T/corpus.$name"
+    if timeout 120 "$f" -seed=1 -runs=4000 -max_len=512 -verbosity=0 -artifact_prefix="$T/" "$T/corpus.$name" >"$T/out" 2>&1; then
+      ok
+    else
+      not_ok "fuzz/$name"
+      grep -vE '^ +#|^MS:' "$T/out" | head -n 20 | sed 's/^/    /'
+    fi
+  done
+  [ "$any" -eq 1 ] || skip "fuzz" "clang is not there"
 }
 
 # The plan's differential test: the floor of each mode, unsupervised, against the policy.
@@ -180,6 +197,7 @@ run_bats() {
 for s in $suites; do
   case $s in
     unit) run_unit ;;
+    fuzz) run_fuzz ;;
     floor) run_floor ;;
     guest) run_guest ;;
     real) run_real ;;
