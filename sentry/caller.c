@@ -157,12 +157,23 @@ int call_tgid(const struct call *c, pid_t *ret_tgid)
 
 int call_umask(const struct call *c, mode_t *ret_umask)
 {
-	struct caller_status st;
-	int r = caller_status(c->s->proc_fd, c->ev.tid, &st);
+	char name[32], text[256];
+	const char *v;
+	ssize_t n;
 
-	if (r < 0)
-		return r;
-	*ret_umask = st.umask;
+	(void)snprintf(name, sizeof(name), "%d/status", (int)c->ev.tid);
+	AUTO_FD int fd = openat(c->s->proc_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : err_now();
+	/* It is the second line. */
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return err_now();
+	text[n] = '\0';
+	v = value_of(text, "\nUmask:");
+	if (v == NULL)
+		return -EPROTO;
+	*ret_umask = (mode_t)strtoul(v, NULL, 8);
 	return 0;
 }
 
@@ -188,25 +199,60 @@ static int open_again(const struct call *c, int fd)
 	return openat(c->s->proc_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
+/* A pidfd of the caller; -1 and errno. */
+static int pidfd_of(const struct call *c)
+{
+	int fd = (int)syscall(NR_pidfd_open, c->ev.tid, THREAD), r;
+	pid_t tgid;
+
+	if (fd >= 0 || errno != EINVAL)
+		return fd;
+	/* Threads of one process have one descriptor table, unless they went out of their way. */
+	r = call_tgid(c, &tgid);
+	if (r < 0) {
+		errno = -r;
+		return -1;
+	}
+	return (int)syscall(NR_pidfd_open, tgid, 0);
+}
+
+/*
+ * The caller's pidfd, kept for its next call: a build changes many files through descriptors. One of a thread that
+ * ended answers ESRCH for ever, so it cannot be taken for the next with that number.
+ */
+static int known_pidfd(const struct call *c, bool again)
+{
+	enum { KNOWN = 4 };
+	static __thread struct {
+		pid_t tid;
+		int fd;
+	} known[KNOWN];
+	size_t at = (size_t)c->ev.tid % KNOWN;
+
+	if (known[at].tid == c->ev.tid && !again)
+		return known[at].fd;
+	if (known[at].tid != 0)
+		(void)close(known[at].fd);
+	known[at].fd = pidfd_of(c);
+	known[at].tid = known[at].fd >= 0 ? c->ev.tid : 0;
+	return known[at].fd;
+}
+
 int call_getfd(const struct call *c, int fd, int *ret_fd)
 {
-	AUTO_FD int pidfd = (int)syscall(NR_pidfd_open, c->ev.tid, THREAD);
-	pid_t tgid;
-	int r, dup;
+	int dup = -1;
 
-	if (pidfd < 0 && errno == EINVAL) {
-		/* Threads of one process have one descriptor table, unless they went out of their way. */
-		r = call_tgid(c, &tgid);
-		if (r < 0)
-			return r;
-		pidfd = (int)syscall(NR_pidfd_open, tgid, 0);
+	errno = ESRCH;
+	for (int i = 0; i < 2 && dup < 0 && errno == ESRCH; i++) {
+		int pidfd = known_pidfd(c, i > 0);
+
+		if (pidfd < 0)
+			return err_now();
+		/* The number may be another thread's by now: only of a caller that still waits. */
+		if (call_alive(c) != 0)
+			return -ESRCH;
+		dup = (int)syscall(NR_pidfd_getfd, pidfd, fd, 0);
 	}
-	if (pidfd < 0)
-		return err_now();
-	/* The number may be another thread's by now: only of a caller that still waits. */
-	if (call_alive(c) != 0)
-		return -ESRCH;
-	dup = (int)syscall(NR_pidfd_getfd, pidfd, fd, 0);
 	if (dup < 0 && (errno == EPERM || errno == ENOSYS))
 		dup = open_again(c, fd);
 	if (dup < 0)

@@ -4,7 +4,7 @@
  * that knows its shape, through call_read().
  *
  * After the last copy the notification is asked whether it still stands: if it does, the memory read was
- * the caller's, for the kernel keeps its thread id until then. The questions and opens that are asked most do so later,
+ * the caller's, for the kernel keeps its thread id until then. The families that are asked most do so later,
  * before their first effect (call_alive(), call_write()), and once only; a reply to a caller that is gone goes nowhere.
  */
 #include "sentry/copyin.h"
@@ -41,7 +41,8 @@ int copyin(struct call *c)
 			return r;
 		index++;
 	}
-	if (index == 0 || c->row->family == FAM_META || c->row->family == FAM_OPEN)
+	if (index == 0 || c->row->family == FAM_META || c->row->family == FAM_OPEN ||
+	    c->row->family == FAM_CHANGE)
 		return 0;
 	return c->s->mech->ops->alive(c->s->mech, &c->ev);
 }

@@ -1,9 +1,8 @@
 /*
  * fchmod, fchown, fsetxattr, fremovexattr: changes of an object through a descriptor that need not be open
  * for writing, so that who may read a protected file could change it (a hook without its x bit is a hook that
- * does not run). The caller's descriptor is duplicated; what it is called is looked up through its number;
- * both must be the same object, which then is judged as being written and changed through the duplicate. What
- * has no path (a pipe, a socket, a memory file) is the caller's own.
+ * does not run). The caller's descriptor is duplicated; what the duplicate is called is judged as being written, and
+ * the duplicate is changed. What has no path (a pipe, a socket, a memory file) is the caller's own.
  *
  * memfd_create: made here without the right to be executed, for good (MFD_NOEXEC_SEAL, 6.3), since nothing
  * keeps a sibling from putting such a descriptor under the number or the path that an exec was permitted for.
@@ -53,25 +52,13 @@ static bool take(struct call *c, int *ret_dup, struct reply *ret_reply)
 	return true;
 }
 
-/* Whether what DUP is may be changed, now. */
-static bool permit(struct call *c, int dup, struct reply *ret_reply)
+bool fd_permit(struct call *c, int dup, struct reply *ret_reply)
 {
-	AUTO_OBJECT struct object o = OBJECT_NULL;
-	struct stat held, named;
-	int r;
+	AUTO_OBJECT struct object o;
+	int r = path_of_held(c, dup, &o);
 
-	r = path_resolve(c, (int)c->ev.args[0], "", PATH_EMPTY, &o);
 	if (r != 0) {
 		*ret_reply = call_fail(c, r);
-		return false;
-	}
-	if (fstat(dup, &held) < 0 || fstat(o.fd, &named) < 0) {
-		*ret_reply = fs_answer(-1);
-		return false;
-	}
-	/* The number means another object by now. */
-	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino) {
-		*ret_reply = reply_deny(EBADF);
 		return false;
 	}
 	return fs_permit(c, 0, OP_WRITE, &o, ret_reply) && fs_ready(c, ret_reply);
@@ -83,7 +70,7 @@ struct reply fd_fchmod(struct call *c)
 	struct reply reply;
 	struct stat st;
 
-	if (!take(c, &dup, &reply) || !permit(c, dup, &reply))
+	if (!take(c, &dup, &reply) || !fd_permit(c, dup, &reply))
 		return reply;
 	if (fstat(dup, &st) < 0)
 		return fs_answer(-1);
@@ -95,7 +82,7 @@ struct reply fd_fchown(struct call *c)
 	AUTO_FD int dup = -1;
 	struct reply reply;
 
-	if (!take(c, &dup, &reply) || !permit(c, dup, &reply))
+	if (!take(c, &dup, &reply) || !fd_permit(c, dup, &reply))
 		return reply;
 	return fs_answer_chown(fchown(dup, (uid_t)c->ev.args[1], (gid_t)c->ev.args[2]));
 }
@@ -124,7 +111,7 @@ struct reply fd_fsetxattr(struct call *c)
 		if (r != 0)
 			return fs_fault(r);
 	}
-	if (!take(c, &dup, &reply) || !permit(c, dup, &reply))
+	if (!take(c, &dup, &reply) || !fd_permit(c, dup, &reply))
 		return reply;
 	return fs_answer(fsetxattr(dup, name, value, size, (int)c->ev.args[4]));
 }
@@ -139,7 +126,7 @@ struct reply fd_fremovexattr(struct call *c)
 	r = fs_read_xattr_name(c, c->ev.args[1], name);
 	if (r != 0)
 		return fs_fault(r);
-	if (!take(c, &dup, &reply) || !permit(c, dup, &reply))
+	if (!take(c, &dup, &reply) || !fd_permit(c, dup, &reply))
 		return reply;
 	return fs_answer(fremovexattr(dup, name));
 }

@@ -151,12 +151,15 @@ int fs_read_str(const struct call *c, uint64_t addr, char *buf, size_t size)
 
 int fs_umask(struct call *c)
 {
+	static __thread int ours = -1; /* the thread's own: it has unshared its file system context */
 	mode_t mask;
 	int r = call_umask(c, &mask);
 
 	if (r < 0)
 		return r;
-	(void)umask(mask);
+	if (ours != (int)mask)
+		(void)umask(mask);
+	ours = (int)mask;
 	return 0;
 }
 

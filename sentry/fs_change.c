@@ -27,6 +27,7 @@
 
 #include "sentry/fs.h"
 #include "sentry/fs_change_keys.h"
+#include "sentry/path_short.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -75,6 +76,24 @@ static bool prepare(struct call *c, int index, int path, int dirfd, bool dir, st
 	return dir ? permit_dir(c, index, ret_obj, ret_reply) : fs_permit(c, index, OP_WRITE, ret_obj, ret_reply);
 }
 
+/*
+ * The quick way to a name of which the kernel itself says whether it is there: nobody looks at the object, and the
+ * call is permitted either way. Else false, and the ordinary way finds the right errno.
+ */
+static bool hold_unseen(struct call *c, int dirfd, struct object *ret_obj)
+{
+	if (c->level != LEVEL_EMULATE || c->path_err[0] != 0)
+		return false;
+	if (c->path_len[0] > 0 &&
+	    short_resolve(c, dirfd, c->path[0], c->path_len[0], PATH_PARENT | PATH_NOFOLLOW | PATH_UNSEEN, ret_obj) == 0 &&
+	    policy_path(c->policy, OP_WRITE, ret_obj->path, ret_obj->path_len).kind == VERDICT_ALLOW) {
+		(void)call_judge(c, 0, OP_WRITE, ret_obj->path, ret_obj->path_len);
+		return true;
+	}
+	object_clear(ret_obj);
+	return false;
+}
+
 /* A new link under a name that leads to something protected would plant whatever it points to (ln -s x .git). TEXT "/": anything. */
 static bool permit_link(struct call *c, int index, const struct object *o, const char *text, struct reply *ret_reply)
 {
@@ -94,7 +113,7 @@ static struct reply do_mkdir(struct call *c, int dirfd, mode_t mode)
 	struct reply reply;
 	int r;
 
-	if (!prepare(c, 0, 0, dirfd, true, &o, &reply))
+	if (!hold_unseen(c, dirfd, &o) && !prepare(c, 0, 0, dirfd, true, &o, &reply))
 		return reply;
 	r = fs_umask(c);
 	if (r != 0)
@@ -247,6 +266,19 @@ static struct reply unlink_large(struct call *c)
 	return fs_answer(unlinkat(c->held[0], c->path[0], 0));
 }
 
+/* To give back so much space takes a disk its time. */
+static bool is_large(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_nlink == 1 && st->st_size >= FS_LARGE;
+}
+
+static struct reply hand_on_unlink(struct call *c, struct object *o)
+{
+	c->held[0] = fd_steal(&o->parent);
+	memcpy(c->path[0], o->name, sizeof(o->name));
+	return call_handoff(c, unlink_large);
+}
+
 /* An empty directory carries nothing away with it, so rmdir asks no more than unlink. */
 static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 {
@@ -254,6 +286,13 @@ static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 	struct reply reply;
 	struct stat st;
 
+	if (hold_unseen(c, dirfd, &o)) {
+		if (!fs_ready(c, &reply))
+			return reply;
+		if (!dir && fstatat(o.parent, o.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_large(&st))
+			return hand_on_unlink(c, &o);
+		return fs_answer(unlinkat(o.parent, o.name, dir ? AT_REMOVEDIR : 0));
+	}
 	if (!fs_resolve(c, 0, dirfd, PATH_PARENT | PATH_NOFOLLOW, &o, &reply))
 		return reply;
 	if (o.dots)
@@ -267,12 +306,8 @@ static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 		return reply;
 	if (!(dir ? permit_dir(c, 0, &o, &reply) : fs_permit(c, 0, OP_WRITE, &o, &reply)) || !fs_ready(c, &reply))
 		return reply;
-	if (!dir && !o.slash && o.fd >= 0 && fstat(o.fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1 && st.st_size >= FS_LARGE) {
-		/* To give back so much space takes a disk its time. */
-		c->held[0] = fd_steal(&o.parent);
-		memcpy(c->path[0], o.name, sizeof(o.name));
-		return call_handoff(c, unlink_large);
-	}
+	if (!dir && !o.slash && o.fd >= 0 && object_stat(&o, &st) == 0 && is_large(&st))
+		return hand_on_unlink(c, &o);
 	/* What we hold would outlive its name: who watches it would be told late. */
 	o.fd = fd_close(o.fd);
 	return fs_answer(unlinkat(o.parent, last_of(&o).name, dir ? AT_REMOVEDIR : 0));

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "sentry/caller.h"
+#include "sentry/fd.h"
 #include "sentry/fs.h"
 #include "sentry/fs_change_keys.h"
 #include "util/err.h"
@@ -162,15 +163,10 @@ struct reply fs_change_fchownat(struct call *c)
 			(unsigned int)c->ev.args[4]);
 }
 
-/*
- * Times of a descriptor: the caller's own descriptor is duplicated (O_PATH is EBADF for this call), its path
- * is resolved through its number, and both must be the same object.
- */
+/* Times of a descriptor, as fd.c does it; O_PATH is EBADF for this call. */
 static struct reply utime_fd(struct call *c, int fd, const struct timespec *times, unsigned int flags)
 {
-	AUTO_OBJECT struct object o = OBJECT_NULL;
 	AUTO_FD int dup = -1;
-	struct stat held, named;
 	struct reply reply;
 	int r;
 
@@ -179,14 +175,7 @@ static struct reply utime_fd(struct call *c, int fd, const struct timespec *time
 	r = fs_getfd(c, fd, &dup);
 	if (r != 0)
 		return call_fail(c, r);
-	r = path_resolve(c, fd, "", PATH_EMPTY, &o);
-	if (r != 0)
-		return call_fail(c, r);
-	if (fstat(dup, &held) < 0 || fstat(o.fd, &named) < 0)
-		return fs_answer(-1);
-	if (held.st_dev != named.st_dev || held.st_ino != named.st_ino)
-		return reply_deny(EBADF);
-	if (!fs_permit(c, 0, OP_WRITE, &o, &reply) || !fs_ready(c, &reply))
+	if (!fd_permit(c, dup, &reply))
 		return reply;
 	return fs_answer(syscall(SYS_utimensat, dup, NULL, times, 0));
 }

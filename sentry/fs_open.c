@@ -353,21 +353,10 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 	return answer(reopen(c, o->fd, flags), flags);
 }
 
-/* Takes over the caller's umask for what this thread creates next. */
-static int take_umask(const struct call *c)
-{
-	mode_t mask;
-	int r = call_umask(c, &mask);
-
-	if (r == 0)
-		(void)umask(mask);
-	return r;
-}
-
 /* Creates NAME of DIR; -1 and errno. EFFECT: the caller still waits, its umask is ours. */
 static int create(struct call *c, int dir, const char *name, const struct open_args *a, uint64_t more)
 {
-	int r = take_umask(c);
+	int r = fs_umask(c);
 
 	if (r == 0 && !caller_has_room(c))
 		r = -EMFILE;
@@ -380,11 +369,28 @@ static int create(struct call *c, int dir, const char *name, const struct open_a
 	return open_with(dir, name, a->flags | more | O_CLOEXEC | O_NOCTTY, fs_mode((mode_t)a->mode, false));
 }
 
+/* What must not exist needs nobody to look for it before it is made. False: not permitted, or the long way. */
+static bool create_unseen(struct call *c, const struct open_args *a, struct reply *ret_reply)
+{
+	AUTO_OBJECT struct object o = OBJECT_NULL;
+
+	if (c->path_len[0] == 0 ||
+	    short_resolve(c, a->dirfd, c->path[0], c->path_len[0], path_flags(a) | PATH_UNSEEN, &o) != 0 ||
+	    policy_path(c->policy, OP_WRITE, o.path, o.path_len).kind != VERDICT_ALLOW ||
+	    judge(c, &o, a->flags, true).kind != VERDICT_ALLOW)
+		return false;
+	*ret_reply = answer(create(c, o.parent, o.name, a, O_EXCL | O_NOFOLLOW), a->flags);
+	return true;
+}
+
 static struct reply open_create(struct call *c, const struct open_args *a)
 {
+	struct reply reply;
 	struct verdict v;
 	int fd, r;
 
+	if ((a->flags & O_EXCL) != 0 && create_unseen(c, a, &reply))
+		return reply;
 	for (int i = 0; i < CREATE_TRIES; i++) {
 		AUTO_OBJECT struct object o = OBJECT_NULL;
 		struct stat st;

@@ -235,8 +235,15 @@ int path_name(const struct call *c, int fd, unsigned int how, struct object *o)
 	return 0;
 }
 
+int path_of_held(const struct call *c, int fd, struct object *ret_obj)
+{
+	object_init(ret_obj);
+	ret_obj->magic = true;
+	return path_name(c, fd, NAME_VERIFY | NAME_ANY, ret_obj);
+}
+
 /*
- * Directories of callers that proved to be in the view: most relative paths of a run hang off few of them. An
+ * Directories of callers that proved to be in the view, and in no procfs: most relative paths of a run hang off few of them. An
  * entry is believed a limited number of times, since the host may move a directory out of a mount.
  */
 static bool base_is_known(const struct identity *id, bool add)
@@ -260,12 +267,14 @@ static bool base_is_known(const struct identity *id, bool add)
 	return true;
 }
 
-static int base_in_view(struct call *c, int fd)
+/* RET_PROC: it lies in a procfs. */
+static int base_in_view(struct call *c, int fd, bool *ret_proc)
 {
 	struct identity id;
 	struct object o;
 	int r;
 
+	*ret_proc = false;
 	r = identify(fd, &id);
 	if (r < 0)
 		return r;
@@ -276,7 +285,8 @@ static int base_in_view(struct call *c, int fd)
 		return 0;
 	object_init(&o);
 	r = path_name(c, fd, NAME_VERIFY, &o);
-	if (r == 0 && !says_deleted(o.path, o.path_len))
+	*ret_proc = path_on_proc(fd);
+	if (r == 0 && !*ret_proc && !says_deleted(o.path, o.path_len))
 		base_is_known(&id, true);
 	return r;
 }
@@ -306,10 +316,13 @@ static int base_open(struct call *c, int dirfd, int *ret_fd)
 int path_base(struct call *c, int dirfd, int *ret_fd)
 {
 	AUTO_FD int fd = -1;
+	bool proc = false;
 	int r = base_open(c, dirfd, &fd);
 
 	if (r == 0)
-		r = base_in_view(c, fd);
+		r = base_in_view(c, fd, &proc);
+	if (r == 0 && proc)
+		r = EACCES;
 	if (r == 0)
 		*ret_fd = fd_steal(&fd);
 	return r;
@@ -547,6 +560,7 @@ int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags
 	size_t len = strnlen(path, PATH_MAX);
 	AUTO_FD int base_fd = -1;
 	int base = c->s->root_fd, r;
+	bool proc;
 
 	object_init(ret_obj);
 	if (len == PATH_MAX)
@@ -571,7 +585,7 @@ int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags
 			ret_obj->fd = fd_steal(&base_fd);
 			return 0;
 		}
-		r = base_in_view(c, base_fd);
+		r = base_in_view(c, base_fd, &proc);
 		if (r != 0)
 			return r;
 	} else if (flags & PATH_BENEATH) {

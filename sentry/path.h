@@ -22,6 +22,7 @@ enum path_flag {
 	PATH_BENEATH = 1 << 6,	   /* RESOLVE_BENEATH: EXDEV */
 	PATH_IN_ROOT = 1 << 7,	   /* RESOLVE_IN_ROOT: dirfd is the root */
 	PATH_NO_XDEV = 1 << 8,	   /* RESOLVE_NO_XDEV: EXDEV */
+	PATH_UNSEEN = 1 << 9,	   /* with PATH_PARENT, short_resolve() only: nobody looks at the object; fd is -1 */
 };
 
 struct object {
@@ -60,6 +61,12 @@ static inline void object_init(struct object *o)
  * object_clear(). Blocks only in the file system.
  */
 int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags, struct object *ret_obj);
+
+/*
+ * What FD, a duplicate of a descriptor of the caller's, is called: an object without a descriptor of its own, to be
+ * judged. Results as path_resolve(); EACCES: a file or directory outside of the view.
+ */
+int path_of_held(const struct call *c, int fd, struct object *ret_obj);
 
 /*
  * Judges OP on a resolved object as object INDEX (0 or 1) of the call. What has no name in the view (a pipe,

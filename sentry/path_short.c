@@ -134,27 +134,81 @@ bool short_on_proc(int fd, const struct stat *st)
 	return false;
 }
 
+/* The path from W's base to the first LEN bytes of its text; "." where that is the base itself. BUF holds a copy. */
+static const char *from_base(const struct written *w, size_t len, char buf[PATH_MAX])
+{
+	size_t at = w->base >= 0 ? w->base_len : 0;
+
+	if (w->base >= 0 && at < len && w->text[at] == '/')
+		at++;
+	if (at >= len)
+		return ".";
+	memcpy(buf, w->text + at, len - at);
+	buf[len - at] = '\0';
+	return buf;
+}
+
 int short_open(const struct call *c, const struct written *w, uint64_t flags, int *ret_fd, struct stat *ret_st)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC | (w->dir ? O_DIRECTORY : 0),
 			       .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
-	const char *path = w->text;
-	int base = c->s->root_fd;
+	char buf[PATH_MAX];
 
 	/* O_DIRECTORY stands for the slash; who did not say it must not find it with F_GETFL. */
 	if (w->dir && (flags & (O_DIRECTORY | O_PATH)) == 0)
 		return SHORT_NO;
-	if (w->base >= 0) {
-		base = w->base;
-		path += w->base_len;
-		path = *path == '\0' ? "." : *path == '/' ? path + 1 : path;
-	}
-	AUTO_FD int fd = (int)syscall(SYS_openat2, base, path, &how, sizeof(how));
+	AUTO_FD int fd = (int)syscall(SYS_openat2, w->base >= 0 ? w->base : c->s->root_fd, from_base(w, w->len, buf), &how,
+				      sizeof(how));
 	if (fd < 0)
 		return errno == ENOENT ? ENOENT : SHORT_NO;
 	if (fstat(fd, ret_st) < 0 || short_on_proc(fd, ret_st))
 		return SHORT_NO;
 	*ret_fd = fd_steal(&fd);
+	return 0;
+}
+
+/* O_PATH of the directory the last component of W hangs off. */
+static int open_parent(const struct call *c, struct written *w, size_t slash)
+{
+	struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+			       .resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+	char buf[PATH_MAX];
+	struct stat st;
+
+	if (w->base >= 0 && slash <= w->base_len)
+		return fd_steal(&w->base);
+	AUTO_FD int fd = (int)syscall(SYS_openat2, w->base >= 0 ? w->base : c->s->root_fd,
+				      from_base(w, slash > 0 ? slash : 1, buf), &how, sizeof(how));
+	if (fd < 0 || fstat(fd, &st) < 0 || short_on_proc(fd, &st))
+		return -1;
+	return fd_steal(&fd);
+}
+
+/* Parent and last component. */
+static int resolve_parent(struct call *c, struct written *w, unsigned int flags, struct object *o)
+{
+	const char *last = memrchr(w->text, '/', w->len);
+	size_t slash = (size_t)(last - w->text), n = w->len - slash - 1;
+
+	if (w->dir || n == 0 || n > NAME_MAX)
+		return SHORT_NO;
+	AUTO_FD int parent = open_parent(c, w, slash);
+	AUTO_FD int fd = -1;
+	if (parent < 0)
+		return SHORT_NO;
+	if ((flags & PATH_UNSEEN) == 0) {
+		fd = path_open(parent, last + 1, O_NOFOLLOW, 0);
+		if (fd < 0 && errno != ENOENT)
+			return SHORT_NO;
+		if (fd >= 0 && (fstat(fd, &o->st) < 0 ||
+				(S_ISLNK(o->st.st_mode) && (flags & PATH_NOFOLLOW) == 0) ||
+				(!S_ISDIR(o->st.st_mode) && (flags & PATH_DIRECTORY) != 0)))
+			return SHORT_NO;
+		o->has_st = fd >= 0;
+	}
+	memcpy(o->name, last + 1, n + 1);
+	o->parent = fd_steal(&parent);
+	o->fd = fd_steal(&fd);
 	return 0;
 }
 
@@ -165,17 +219,21 @@ int short_resolve(struct call *c, int dirfd, const char *path, size_t len, unsig
 	int r;
 
 	w.base = -1;
-	if ((flags & ~(unsigned int)(PATH_NOFOLLOW | PATH_DIRECTORY | PATH_EMPTY)) != 0 ||
+	if ((flags & ~(unsigned int)(PATH_NOFOLLOW | PATH_DIRECTORY | PATH_EMPTY | PATH_PARENT | PATH_UNSEEN)) != 0 ||
 	    short_hold(c, dirfd, path, len, &w) != 0)
 		return SHORT_NO;
-	r = short_open(c, &w,
-		       O_PATH | (flags & PATH_NOFOLLOW ? O_NOFOLLOW : 0) |
-			       (flags & PATH_DIRECTORY ? O_DIRECTORY : 0),
-		       &ret_obj->fd, &ret_obj->st);
+	if ((flags & PATH_PARENT) != 0) {
+		r = resolve_parent(c, &w, flags, ret_obj);
+	} else {
+		r = short_open(c, &w,
+			       O_PATH | (flags & PATH_NOFOLLOW ? O_NOFOLLOW : 0) |
+				       (flags & PATH_DIRECTORY ? O_DIRECTORY : 0),
+			       &ret_obj->fd, &ret_obj->st);
+		ret_obj->has_st = r == 0;
+	}
 	if (r != 0)
 		return r;
 	ret_obj->slash = w.dir;
-	ret_obj->has_st = true;
 	memcpy(ret_obj->path, w.text, w.len + 1);
 	ret_obj->path_len = w.len;
 	return 0;

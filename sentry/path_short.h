@@ -42,7 +42,7 @@ int short_hold(struct call *c, int dirfd, const char *path, size_t len, struct w
  */
 int short_open(const struct call *c, const struct written *w, uint64_t flags, int *ret_fd, struct stat *ret_st);
 
-/* path_resolve() by the short way: 0, ENOENT, or SHORT_NO. */
+/* path_resolve() by the short way: 0, ENOENT (not with PATH_PARENT), or SHORT_NO. */
 int short_resolve(struct call *c, int dirfd, const char *path, size_t len, unsigned int flags,
 		  struct object *ret_obj);
 

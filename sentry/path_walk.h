@@ -26,7 +26,7 @@ int path_open(int base, const char *path, uint64_t flags, uint64_t resolve);
 bool path_on_proc(int fd);
 /* The kernel's name of FD as the sentry, and so the guest, sees it; NUL-terminated. */
 int path_canonical(const struct call *c, int fd, char *buf, size_t size, size_t *ret_len);
-/* O_PATH of what DIRFD of the caller is, a directory that lies in the view. */
+/* O_PATH of what DIRFD of the caller is, a directory that lies in the view and in no procfs. */
 int path_base(struct call *c, int dirfd, int *ret_fd);
 /* Fills o->path from FD. */
 int path_name(const struct call *c, int fd, unsigned int how, struct object *o);
