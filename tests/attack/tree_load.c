@@ -3,7 +3,7 @@
  * and then leaves a child in its place, ignore every signal they can; one process asks for the attributes of a file without a pause.
  * All count in FILE, a shared mapping: while the number grows, something of the tree is running. Its first process waits for ever.
  *
- * Natively it goes on until each is killed, which is what it is for.
+ * Natively it goes on until each is killed, which is what it is for; or for a minute, so that a test that failed leaves nothing running.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINEAGES = 12, LIFE_MS = 20 };
+enum { LINEAGES = 12, LIFE_MS = 20, SECONDS = 60 };
 
 static _Atomic unsigned long *beat;
 
@@ -25,11 +25,21 @@ static void nap(long ms)
 	nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
 }
 
+static time_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static time_t end;
+
 static _Noreturn void lineage(const char *file)
 {
 	struct stat st;
 
-	for (;;) {
+	while (now() < end) {
 		for (int ms = 0; ms < LIFE_MS; ms++) {
 			atomic_fetch_add(beat, 1);
 			(void)stat(file, &st);
@@ -41,16 +51,18 @@ static _Noreturn void lineage(const char *file)
 		if (pid == 0)
 			(void)setsid();
 	}
+	_exit(0);
 }
 
 static _Noreturn void busy(const char *file)
 {
 	struct stat st;
 
-	for (;;) {
+	while (now() < end) {
 		(void)stat(file, &st);
 		atomic_fetch_add(beat, 1);
 	}
+	_exit(0);
 }
 
 int main(int argc, char **argv)
@@ -61,6 +73,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: tree_load FILE\n");
 		return 2;
 	}
+	end = now() + SECONDS;
 	beat = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (beat == MAP_FAILED)
 		return 2;
