@@ -32,6 +32,7 @@ libcmocka-dev        unit tests
 bats                 command line tests
 clang                second compiler; make lint
 clang-tidy           make lint
+libclang-rt-dev      fuzzers, of which make check runs a little
 shellcheck           make lint
 mandoc               checks the manual
 git                  real program under test
@@ -116,6 +117,9 @@ $name
       case $name in
         gcc | make | pkg-config | git | python3 | clang | clang-tidy | shellcheck | gdb | tmux | jq)
           command -v "$name" >/dev/null 2>&1 && continue
+          ;;
+        libclang-rt-dev)
+          [ -e "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)" ] && continue
           ;;
       esac
       missing="$missing $name"
