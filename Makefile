@@ -111,6 +111,9 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJS)
 $(BUILD)/tests/%: tests/%.c Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g $(WARN) -Itests/lib -pthread -MMD -MP -MF $@.d -o $@ $< -ldl
 
+$(BUILD)/bench/verdict: bench/verdict.c $(LIBOBJS) Makefile
+	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBOBJS) $(LDLIBS)
+
 $(BUILD)/bench/%: bench/%.c Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O2 -g $(WARN) -pthread -MMD -MP -MF $@.d -o $@ $<
 

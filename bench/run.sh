@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks micro terminal macro (default: all).
+# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict micro terminal macro (default: all).
 #
 # Figures only, never a verdict: a shared machine is no judge. What is compared is measured in turn within one run, and the medians of
 # several rounds are given; targets stand beside. BENCH_ARGS holds arguments, too; BENCH_MODES the floors (see tests/lib/modes.sh).
@@ -15,14 +15,14 @@ for arg; do
   case $arg in
     --json) format=json ;;
     --long) calls=1000000 ;;
-    start | memory | leaks | micro | terminal | macro) sections="$sections $arg" ;;
+    start | memory | leaks | verdict | micro | terminal | macro) sections="$sections $arg" ;;
     *)
-      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|micro|terminal|macro]..." >&2
+      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|micro|terminal|macro]..." >&2
       exit 2
       ;;
   esac
 done
-sections=${sections:-start memory leaks micro terminal macro}
+sections=${sections:-start memory leaks verdict micro terminal macro}
 
 # The machine's own tools, for all floors and for both sides: what a person's PATH holds may not be readable by everybody.
 export PATH=/usr/local/bin:/usr/bin:/bin
@@ -181,6 +181,18 @@ rename|rename|-
 connect-unix|socket, connect, accept, close|-
 spawn-true|spawn /bin/true and wait|-
 pipe-64k|64 KiB through a pipe|-'
+
+# Processor time of the policy's own code: needs no floor.
+bench_verdict() {
+  local what ns
+  "$build/bench/verdict" >"$T/verdict" || return
+  while read -r what ns; do
+    case $what in
+      verdict-rules) row verdict "10,000 rules, depth 10, rules match" - - ns - - "$ns" - "at most 300" ;;
+      verdict-none) row verdict "10,000 rules, depth 10, no rule matches" - - ns - - "$ns" - "at most 300" ;;
+    esac
+  done <"$T/verdict"
+}
 
 bench_micro() {
   local mode place round name what target only
