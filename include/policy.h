@@ -107,6 +107,9 @@ struct verdict policy_path_rename(const struct policy *p, const char *from, size
  */
 struct verdict policy_path_link(const struct policy *p, const char *path, size_t len, const char *text);
 
+/* Whether rule I hides something where no mount can hide it: with globs, or inside what may be written and is not private. */
+bool policy_hides_within(const struct policy *p, size_t i);
+
 /* Facts the plan needs. */
 bool policy_has_floating(const struct policy *p, enum rule_kind kind);
 size_t policy_rule_count(const struct policy *p);

@@ -229,6 +229,12 @@ bool plan_masks(const struct policy *p, size_t i)
 	return r && r->kind == RULE_HIDE && !p->lifted[i] && hide_conds(p, i) == COND_HIDE_MASK;
 }
 
+bool policy_hides_within(const struct policy *p, size_t i)
+{
+	return i < p->n && p->rules[i].kind == RULE_HIDE && !p->lifted[i] &&
+	       (hide_conds(p, i) & (COND_HIDE_GLOB | COND_HIDE_INSIDE)) != 0;
+}
+
 static unsigned int allow_conds(const struct policy *p, size_t i)
 {
 	const struct rule *r = &p->rules[i];

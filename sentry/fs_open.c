@@ -31,6 +31,7 @@
 #include "sentry/caller.h"
 #include "sentry/fs.h"
 #include "sentry/fs_open.h"
+#include "sentry/hidden_links.h"
 #include "sentry/path.h"
 #include "sentry/path_short.h"
 #include "util/err.h"
@@ -242,6 +243,11 @@ static bool open_short(struct call *c, const struct open_args *a, struct reply *
 	if (r != 0) {
 		*ret_reply = reply_deny(r);
 		return true;
+	}
+	/* Hidden by another name: refused there. */
+	if (hidden_links_rule(c->s->links, fd) >= 0) {
+		(void)fd_close(fd);
+		return false;
 	}
 	/* A FIFO for which the caller would not wait either is opened by now. */
 	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !(S_ISFIFO(st.st_mode) && (a->flags & O_NONBLOCK))) {

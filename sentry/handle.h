@@ -35,6 +35,7 @@ struct sentry {
 	const struct policy *policy; /* current snapshot; read once a call with sentry_policy() */
 	const struct plan *plan;
 	struct record_ring *ring;
+	const struct hidden_links *links; /* files that are hidden by another name (hidden_links.h); NULL: none */
 	struct pool *pool; /* call objects and helper threads (pool.h) */
 };
 

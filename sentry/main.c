@@ -19,6 +19,7 @@
 #include "sentry.h"
 #include "sentry/confine.h"
 #include "sentry/handle.h"
+#include "sentry/hidden_links.h"
 #include "sentry/pool.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -103,6 +104,32 @@ static void ignore_signals(void)
 		(void)signal(ignored[i], SIG_IGN);
 }
 
+/* Where a hidden file's other names could not all be found, the record says so. */
+static int index_links(struct sentry *s)
+{
+	static const char text[] = "other names of hidden files: not all files were looked at";
+	struct hidden_links *links;
+	struct record rec;
+	bool cut;
+	int r = hidden_links_index(s->policy, s->root_fd, &links, &cut);
+
+	if (r < 0)
+		return r;
+	s->links = links;
+	if (!cut || s->ring == NULL)
+		return 0;
+	memset(&rec, 0, sizeof(rec));
+	rec.nr = -1;
+	rec.result = -E2BIG;
+	rec.flags = RECORD_REFUSED | RECORD_INTERNAL;
+	rec.rule = UINT32_MAX;
+	rec.op = OP_READ;
+	rec.object_len = sizeof(text) - 1;
+	memcpy(rec.object, text, sizeof(text) - 1);
+	(void)record_put(s->ring, &rec);
+	return 0;
+}
+
 int sentry_run(const struct sentry_config *cfg)
 {
 	static struct sentry s;
@@ -124,6 +151,8 @@ int sentry_run(const struct sentry_config *cfg)
 	r = mech_notify_new(cfg->listener, &s.mech);
 	if (r == 0)
 		r = pool_new(&s, &s.pool);
+	if (r == 0)
+		r = index_links(&s);
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };
 	if (r == 0 && cfg->control >= 0)
 		r = control_start(&k);

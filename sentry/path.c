@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "sentry/path_short.h"
+#include "sentry/hidden_links.h"
 #include "sentry/path_walk.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -601,7 +602,17 @@ int path_resolve(struct call *c, int dirfd, const char *path, unsigned int flags
 
 struct verdict path_judge(struct call *c, int index, enum op op, const struct object *o)
 {
-	if (o->path[0] == '/')
-		return call_judge(c, index, op, o->path, o->path_len);
-	return call_judge_nameless(c, index, op, o->path, o->path_len);
+	struct verdict v;
+	int rule;
+
+	if (o->path[0] != '/')
+		return call_judge_nameless(c, index, op, o->path, o->path_len);
+	v = call_judge(c, index, op, o->path, o->path_len);
+	if (c->s->links == NULL || v.kind != VERDICT_ALLOW)
+		return v;
+	rule = hidden_links_rule(c->s->links, o->fd);
+	if (rule < 0)
+		return v;
+	return call_judged(c, index, op, o->path, o->path_len,
+			   (struct verdict){ .kind = VERDICT_DENY, .err = ENOENT, .rule = policy_rule(c->policy, (size_t)rule) });
 }
