@@ -67,6 +67,8 @@ SRCS := $(wildcard policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/r
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 LIBOBJS := $(filter-out $(BUILD)/monitor/main.o,$(OBJS))
 EMBED := $(sort $(wildcard policy/agents/*.yaml))
+PROFILES := $(sort $(wildcard policy/profiles/*.yaml))
+GROUPS_OF_HOSTS := $(sort $(wildcard policy/groups/*.yaml))
 
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c))
@@ -96,6 +98,18 @@ $(BUILD)/gen/agents.inc: $(EMBED) tests/lib/embed.sh
 	$(call say,GEN,$@) mkdir -p $(@D) && sh tests/lib/embed.sh $(EMBED) > $@
 
 $(BUILD)/monitor/agent.o: $(BUILD)/gen/agents.inc
+
+# Policies of ours become trees: a start parses none.
+$(BUILD)/gen/profilec: policy/gen/profilec.c $(BUILD)/policy/lang_yaml.o
+	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/gen/profiles.inc: $(BUILD)/gen/profilec $(PROFILES)
+	$(call say,GEN,$@) $< $(PROFILES) > $@
+
+$(BUILD)/gen/groups.inc: $(BUILD)/gen/profilec $(GROUPS_OF_HOSTS)
+	$(call say,GEN,$@) $< $(GROUPS_OF_HOSTS) > $@
+
+$(BUILD)/policy/lang_embedded.o: $(BUILD)/gen/profiles.inc $(BUILD)/gen/groups.inc
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<

@@ -24,6 +24,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "settings.h"
 #include "verdict.h"
 
 enum rule_kind {
@@ -63,6 +64,11 @@ struct policy_builder *policy_builder_free(struct policy_builder *b);
  * -EINVAL for a bad pattern, -ENOMEM. Strings are copied.
  */
 int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char *pattern, const char *origin);
+/*
+ * Makes the exec rules added so far agree with MODE: WRITTEN_DENY drops those for what may be written, WRITTEN_ALLOW adds one for
+ * every write rule without globs, WRITTEN_MOUNTS changes nothing. -ENOMEM.
+ */
+int policy_builder_written(struct policy_builder *b, enum written_mode mode);
 /* Sorts and freezes what was collected; the builder may be used on and compiled again. */
 int policy_compile(const struct policy_builder *b, struct policy **ret_p);
 struct policy *policy_free(struct policy *p);

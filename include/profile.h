@@ -1,6 +1,6 @@
 /*
- * Built-in profiles: rules every run of that profile starts with. (The policy language arrives with its own
- * issue; until then the profiles are tables in policy/profile.c.)
+ * Built-in profiles: rules every run of that profile starts with. They are policies of the language like any other
+ * (policy/profiles/NAME.yaml).
  */
 #ifndef GABION_PROFILE_H
 #define GABION_PROFILE_H
@@ -16,7 +16,7 @@ struct profile_env {
 	bool view;	     /* a mount view exists: /tmp, /run, /dev/shm and /proc are private */
 };
 
-/* Adds PROFILE's rules to B with origin "profile NAME". -ENOENT: no such profile. */
+/* Adds PROFILE's rules to B with origins "profile NAME:LINE:COL". -ENOENT: no such profile. */
 int profile_add(struct policy_builder *b, const char *profile, const struct profile_env *env);
 /* NULL-terminated. */
 const char *const *profile_names(void);

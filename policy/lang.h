@@ -39,14 +39,19 @@ struct lang_messages {
 /* "FILE:LINE:COLUMN: TEXT", a warning with "warning: " before its text. NULL: no memory. */
 char *lang_message_text(const struct lang_message *m);
 void lang_messages_free(struct lang_messages *m);
+/* Adds one; strings are copied. */
+void lang_message_add(struct lang_messages *m, bool warning, const char *file, unsigned int line, unsigned int column,
+		      const char *text);
 
 /* What the language asks of the host; the parser itself touches nothing. */
 struct lang_host {
 	/* The value of an environment variable, NULL where it is unset. */
 	const char *(*variable)(void *ctx, const char *name);
-	/* The bytes of the file PATH (for the policy itself and for extends), allocated; RET_REAL its canonical path, allocated.
-	 * -errno; -EFBIG where it is larger than MAX. */
-	int (*read)(void *ctx, const char *path, size_t max, char **ret_bytes, size_t *ret_len, char **ret_real);
+	/*
+	 * The bytes of the file PATH (for the policy itself and for extends), allocated. RET_NAMES: its canonical path, and behind
+	 * it the symbolic links PATH led over; NULL-terminated, all of it allocated. -errno; -EFBIG where it is larger than MAX.
+	 */
+	int (*read)(void *ctx, const char *path, size_t max, char **ret_bytes, size_t *ret_len, char ***ret_names);
 	void *ctx;
 };
 
@@ -71,6 +76,11 @@ struct lang *lang_free(struct lang *l);
 /* NULL-terminated names of the built-in profiles. */
 const char *const *lang_profile_names(void);
 
+/* Groups of hosts that are data files (policy/groups/NAME.yaml): their names, NULL-terminated, without @. */
+const char *const *lang_group_names(void);
+/* Adds the hosts of the group NAME. -ENOENT: no such data file; -ENOMEM. */
+int lang_group_hosts(const char *name, struct said_list *hosts);
+
 /* A list of hosts users gave a name (groups:), without its @. */
 struct lang_group {
 	char *name;
@@ -84,6 +94,7 @@ struct lang_group {
 struct lang_values {
 	const char *profile;   /* the built-in profile all of it extends, NULL: none */
 	bool home_host;	       /* filesystem.home: host */
+	char *home_from;
 	struct tmpfs_list tmpfs;
 	struct exec_deny_list exec_deny;
 	enum written_mode written;
@@ -122,6 +133,7 @@ struct lang_places {
 	const char *const *workspaces; /* ${workspace}: NULL-terminated, a rule for each */
 	const char *scratch;	       /* ${scratch}; NULL: none */
 	bool view;		       /* a mount view exists */
+	bool home_host;		       /* the home shows the host's files: lang_values() tells */
 };
 
 /* Which layers: the rules of profiles come before what the run itself adds, those of files after it. */
@@ -148,7 +160,10 @@ int lang_each_path(const struct lang *l, const struct lang_places *places, lang_
 int lang_judge(const struct lang *l, const struct lang_places *places, const struct policy *policy,
 	       struct lang_messages *m);
 
-/* Files the policy was read from (canonical, base first), not those embedded. NULL-terminated, the policy's. */
+/*
+ * Files the policy was read from, not those embedded, with the symbolic links that lead to them: nobody may change these
+ * from inside. Canonical, NULL-terminated, the policy's.
+ */
 const char *const *lang_files(const struct lang *l);
 
 #endif

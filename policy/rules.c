@@ -270,3 +270,52 @@ void policy_set_write_errno(struct policy_builder *b, int err)
 {
 	b->write_errno = err;
 }
+
+/* Whether the literal PATTERN may be written under P. */
+static bool is_written(const struct policy *p, const char *pattern)
+{
+	return policy_path(p, OP_WRITE, pattern, strlen(pattern)).kind == VERDICT_ALLOW;
+}
+
+static int written_deny(struct policy_builder *b)
+{
+	struct policy *p = NULL;
+	size_t n = 0;
+	int r = policy_compile(b, &p);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < b->n; i++) {
+		struct stored_rule *s = &b->rules[i];
+
+		/* One with globs could speak of anything. */
+		if (s->rule.kind == RULE_EXEC && (!s->literal || is_written(p, s->rule.pattern))) {
+			free(s->rule.pattern);
+			free(s->rule.origin);
+			continue;
+		}
+		s->rule.id = (unsigned int)n;
+		b->rules[n++] = *s;
+	}
+	b->n = n;
+	policy_free(p);
+	return 0;
+}
+
+int policy_builder_written(struct policy_builder *b, enum written_mode mode)
+{
+	size_t n = b->n;
+	int r = 0;
+
+	if (mode == WRITTEN_DENY)
+		return written_deny(b);
+	for (size_t i = 0; mode == WRITTEN_ALLOW && r == 0 && i < n; i++) {
+		AUTO_FREE char *quoted = NULL;
+
+		if (b->rules[i].rule.kind != RULE_WRITE || !b->rules[i].literal)
+			continue;
+		quoted = glob_quote(b->rules[i].rule.pattern);
+		r = quoted ? policy_builder_add(b, RULE_EXEC, quoted, b->rules[i].rule.origin) : -ENOMEM;
+	}
+	return r;
+}

@@ -150,6 +150,21 @@ int value_pids(const char *s, uint64_t *ret_pids)
 	return 0;
 }
 
+int value_files(const char *s, uint64_t *ret_files)
+{
+	uint64_t n;
+	int r = read_digits(&s, &n);
+
+	if (r < 0)
+		return r;
+	if (*s != '\0')
+		return -EINVAL;
+	if (n < 16 || n > 1048576) /* fewer, and no program starts; more than the kernel's fs.nr_open by default */
+		return -ERANGE;
+	*ret_files = n;
+	return 0;
+}
+
 /* A numeric id as a whole; -EINVAL where S is none. */
 static int read_id(const char *s, uint32_t *ret_id)
 {

@@ -13,6 +13,7 @@ int value_size(const char *s, uint64_t *ret_bytes);
 int value_duration(const char *s, uint64_t *ret_ms);
 int value_cpus(const char *s, double *ret_cpus);
 int value_pids(const char *s, uint64_t *ret_pids);
+int value_files(const char *s, uint64_t *ret_files);
 int value_user(const char *s, uid_t *ret_uid, gid_t *ret_gid);
 
 /* Of the NULL-terminated NAMES the one nearest to WORD, or NULL where none is near enough to be meant. */
