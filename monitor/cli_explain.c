@@ -15,6 +15,7 @@
 #include "monitor/floor/floor.h"
 #include "plan.h"
 #include "policy/disasm.h"
+#include "policy_open.h"
 #include "prepare.h"
 #include "rules.h"
 #include "text.h"
@@ -45,7 +46,7 @@ static void explained_clear(struct explained *e)
 static int explain(const struct run_options *o, struct explained *ret_e, char **ret_why)
 {
 	struct explained e = EXPLAINED_NULL;
-	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = true};
+	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
 	uint32_t facts = 0;
 	int r = floor_expect(&facts);
 
@@ -222,13 +223,23 @@ int cli_explain(int argc, char **argv)
 	struct run_options o;
 	struct options_fault fault;
 	struct explained e;
+	struct lang_messages m = {.v = NULL};
 	AUTO_FREE char *why = NULL;
 	bool json = false, ok = true;
 	int r = options_parse(COMMAND_EXPLAIN, argc, argv, &o, &json, &fault);
 
 	if (r != 0)
 		return cli_fault(COMMAND_EXPLAIN, r, &fault);
-	r = explain(&o, &e, &why);
+	r = policy_open(&o, &m);
+	policy_messages_print(&m, true);
+	lang_messages_free(&m);
+	if (r == LANG_INVALID) {
+		run_options_clear(&o);
+		cli_error(NULL, "the policy is not valid: nothing can be explained");
+		return EXIT_GABION;
+	}
+	if (r == 0)
+		r = explain(&o, &e, &why);
 	bool bpf = o.bpf;
 	run_options_clear(&o);
 	if (r < 0) {

@@ -1,8 +1,40 @@
 /* `gabion run`: the command line becomes struct run_options; everything else is supervise.c's. */
 #include "cli.h"
 
+#include <errno.h>
+#include <string.h>
+
 #include "cli_option.h"
+#include "environment.h"
+#include "groups.h"
+#include "policy_open.h"
 #include "supervise.h"
+#include "util/err.h"
+
+/* The policy and the groups of hosts of O. 0, or the exit status with everything said. */
+static int open_policy(struct run_options *o)
+{
+	struct lang_messages m = {.v = NULL};
+	struct string_list notes = {NULL, 0};
+	AUTO_FREE char *why = NULL;
+	int r = policy_open(o, &m);
+
+	policy_messages_print(&m, !o->quiet);
+	if (r == LANG_INVALID)
+		cli_error(NULL, "the policy is not valid: nothing was run");
+	else if (r < 0)
+		cli_error(NULL, "the policy: %s", strerror(-r));
+	lang_messages_free(&m);
+	if (r == 0) {
+		r = groups_resolve(o, &notes, &why);
+		if (r != 0)
+			cli_error(NULL, "%s", why ? why : strerror(r < 0 ? -r : EINVAL));
+	}
+	for (size_t i = 0; i < notes.n && !o->quiet; i++)
+		fprintf(stderr, "gabion: %s\n", notes.v[i]);
+	string_list_free(&notes);
+	return r == 0 ? 0 : EXIT_GABION;
+}
 
 int cli_run(int argc, char **argv)
 {
@@ -12,7 +44,9 @@ int cli_run(int argc, char **argv)
 
 	if (r != 0)
 		return cli_fault(COMMAND_RUN, r, &fault);
-	r = supervise_run(&o);
+	r = open_policy(&o);
+	if (r == 0)
+		r = supervise_run(&o);
 	run_options_clear(&o);
 	return r;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "policy/glob.h"
 #include "util/err.h"
 
 /* Words that name secrets, wherever they stand in a name. */
@@ -239,6 +240,19 @@ static bool passed(const struct string_list *pass, const char *name, size_t len)
 	return false;
 }
 
+/* Whether a pattern of PASS speaks of it. */
+static bool matched(const struct string_list *pass, const char *name, size_t len)
+{
+	for (size_t i = 0; i < pass->n; i++) {
+		const char *p = pass->v[i];
+		size_t n = strcspn(p, "=");
+
+		if (p[n] == '\0' && strpbrk(p, "*?[") && glob_component(p, n, name, len))
+			return true;
+	}
+	return false;
+}
+
 /* One variable of the caller's. */
 static int take(const char *entry, const struct string_list *pass, struct string_list *env,
 		struct string_list *dropped)
@@ -249,6 +263,8 @@ static int take(const char *entry, const struct string_list *pass, struct string
 	if (len == 0 || entry[len] != '=')
 		return 0;
 	if (!passed(pass, entry, len)) {
+		if (!matched(pass, entry, len))
+			return 0;
 		if (in(sockets, ARRAY_LEN(sockets), entry, len))
 			return 0;
 		if (looks_secret(entry, len)) {

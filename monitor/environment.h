@@ -8,7 +8,7 @@
 #include "options.h"
 
 /* Builds the environment from FROM (environ form). PASS (from --env and the agent's data): "K" passes a variable even if it
- * looks like a secret, "K=V" sets one. RET_ENV: NULL-terminated, owned by the caller; RET_DROPPED lists the
+ * looks like a secret, a pattern (*, ?, [...]) those that match and do not, "K=V" sets one. RET_ENV: NULL-terminated, owned by the caller; RET_DROPPED lists the
  * names left out because they look like secrets. -ENOMEM, -EINVAL (bad name). */
 int environment_build(char *const *from, const struct string_list *pass, struct string_list *ret_env,
 		      struct string_list *ret_dropped);

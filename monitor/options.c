@@ -12,6 +12,7 @@
 
 #include "agent.h"
 #include "environment.h"
+#include "policy/lang.h"
 #include "profile.h"
 #include "util/err.h"
 
@@ -355,6 +356,8 @@ static struct said_list *said_of(struct run_options *o, enum option_id id)
 static const char **string_of(struct run_options *o, enum option_id id)
 {
 	switch ((int)id) {
+	case OPTION_POLICY:
+		return &o->policy_file;
 	case OPTION_PROFILE:
 		return &o->profile;
 	case OPTION_AGENT:
@@ -394,8 +397,10 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 		return check_name(value, "agent", agent_names(), "none", ret_fault);
 	case KIND_MEDIATE:
 		r = check_name(value, "way to mediate", mediate, NULL, ret_fault);
-		if (r == 0)
+		if (r == 0) {
 			o->mediate_all = strcmp(value, "all") == 0;
+			o->mediate_set = true;
+		}
 		return r;
 	case KIND_ENV:
 		return env_name_ok(value) ? 0 : env_wrong(value, ret_fault);
@@ -484,6 +489,11 @@ int options_parse(enum command command, int argc, char **argv, struct run_option
 		r = options_wrong(ret_fault, "for example: gabion run -- bash", "run: no command to run");
 		goto fail;
 	}
+	if (o.policy_file && o.profile) {
+		r = options_wrong(ret_fault, "say in the file what it starts from: extends: agent",
+				  "--policy and --profile cannot both be given");
+		goto fail;
+	}
 	if (!o.profile)
 		o.profile = "agent";
 	*ret_o = o;
@@ -521,8 +531,9 @@ static void tmpfs_free(struct tmpfs_list *l)
 void run_options_clear(struct run_options *o)
 {
 	struct string_list *lists[] = {&o->read,    &o->write,	&o->exec,      &o->hide,
-				       &o->protect, &o->unhide, &o->unprotect, &o->env};
-	struct said_list *said[] = {&o->net, &o->unix_sockets, &o->publish, &o->net_host};
+				       &o->protect, &o->unhide, &o->unprotect, &o->env,
+				       &o->env_pass, &o->env_set};
+	struct said_list *said[] = {&o->net, &o->unix_sockets, &o->publish, &o->net_host, &o->groups};
 
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		string_list_free(lists[i]);
@@ -530,5 +541,6 @@ void run_options_clear(struct run_options *o)
 		said_free(said[i]);
 	exec_deny_free(&o->exec_deny);
 	tmpfs_free(&o->tmpfs);
+	lang_free(o->policy);
 	*o = RUN_OPTIONS_NULL;
 }

@@ -13,8 +13,12 @@
 #include "settings.h"
 #include "util/said.h"
 
+struct lang;
+
 struct run_options {
-	const char *profile;   /* built-in profile; default "agent" */
+	const char *profile;   /* built-in profile; default "agent"; what a policy file extends; "custom" where that is none */
+	const char *policy_file; /* -p, or NULL */
+	struct lang *policy;   /* opened by policy_open() (monitor/policy_open.h); NULL before. Owned */
 	const char *workspace; /* as given, or NULL: found from the current directory */
 	const char *agent;     /* --agent NAME, "none", or NULL: inferred */
 	struct string_list read, write, exec, hide, protect, unhide, unprotect; /* path patterns as given */
@@ -23,12 +27,15 @@ struct run_options {
 	struct said_list unix_sockets; /* Unix sockets of the host that may be connected to */
 	struct said_list publish;      /* HOST:GUEST ports */
 	struct said_list net_host;     /* loopback ports of the guest's that are forwarded to the host's */
+	struct said_list groups;       /* groups of hosts: "@npm"; put in front of net by groups_resolve() */
 	struct exec_deny_list exec_deny;
 	enum written_mode written;
 	bool memfd_exec; /* memory files may execute */
 	bool io_uring_restricted;
 	struct tmpfs_list tmpfs;
 	struct string_list env; /* K or K=V */
+	struct string_list env_pass; /* of the policy: names and patterns */
+	struct string_list env_set;  /* of the policy: K=V */
 	bool user_set;
 	uid_t uid;
 	gid_t gid;
@@ -37,7 +44,7 @@ struct run_options {
 	uint64_t files;   /* open files of a process; 0: as the caller's */
 	double cpus;      /* 0: no limit */
 	uint64_t timeout_ms; /* 0: none */
-	bool mediate_all;
+	bool mediate_all, mediate_set; /* set: --mediate said it */
 	const char *audit; /* file, or NULL */
 	enum audit_mode audit_reads, audit_stacks;
 	bool quiet;        /* no summary, no notices */

@@ -59,8 +59,6 @@ static const struct {
 	const char *advice;
 } not_yet_texts[] = {
 	[NOT_YET_NONE] = {NULL, NULL},
-	[NOT_YET_POLICY] = {"the policy language",
-			    "run without it: the profile and the other options are the policy"},
 	[NOT_YET_NET] = {"the network", "run without it: the network is off"},
 	[NOT_YET_UNIX] = {"the network", "run without it: no socket of the host is reachable"},
 	[NOT_YET_PUBLISH] = {"the network", "run without it: nothing outside reaches the command's ports"},

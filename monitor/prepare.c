@@ -97,7 +97,8 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 		r = string_list_add(pass, a.keys.v[i]);
 	for (size_t i = 0; r == 0 && i < a.env.n; i++)
 		r = string_list_add(pass, a.env.v[i]);
-	if (r == 0)
+	/* A home that is shown has it. */
+	if (r == 0 && !p->places.home_host)
 		r = agent_state_copy(&a, p->places.home_source);
 	if (r == -EFBIG) { /* the agent works without; a person should know */
 		fprintf(stderr,
@@ -122,7 +123,7 @@ static int git_identity(struct prepared *p)
 	const char *home = getenv("HOME");
 	struct stat st;
 
-	if (home == NULL || strcmp(p->places.home, p->places.home_source) != 0 ||
+	if (home == NULL || p->places.home_host || strcmp(p->places.home, p->places.home_source) != 0 ||
 	    environment_get(&p->env, "GIT_CONFIG_GLOBAL") != NULL)
 		return 0;
 	if (asprintf(&theirs, "%s/.gitconfig", home) < 0 || asprintf(&own, "%s/.gitconfig", p->places.home) < 0)
@@ -140,6 +141,10 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 
 	for (size_t i = 0; r == 0 && i < from_agent->n; i++)
 		r = string_list_add(&pass, from_agent->v[i]);
+	for (size_t i = 0; r == 0 && i < o->env_pass.n; i++)
+		r = string_list_add(&pass, o->env_pass.v[i]);
+	for (size_t i = 0; r == 0 && i < o->env_set.n; i++)
+		r = string_list_add(&pass, o->env_set.v[i]);
 	for (size_t i = 0; r == 0 && i < o->env.n; i++)
 		r = string_list_add(&pass, o->env.v[i]);
 	if (r == 0)
@@ -178,6 +183,11 @@ static void floor_exec(struct prepared *p)
 				VERDICT_ALLOW;
 	pl->exec_scratch =
 		policy_path(p->policy, OP_EXEC, pl->scratch, strlen(pl->scratch)).kind == VERDICT_ALLOW;
+	for (size_t i = 0; pl->tmpfs != NULL && i < pl->tmpfs->n; i++) {
+		const char *path = pl->tmpfs->v[i].path;
+
+		pl->exec_tmpfs[i] = policy_path(p->policy, OP_EXEC, path, strlen(path)).kind == VERDICT_ALLOW;
+	}
 	for (size_t i = 0; i < pl->n; i++)
 		if (pl->v[i].link == NULL)
 			pl->v[i].exec =
@@ -221,7 +231,7 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		prepare_free(&p);
 		return r;
 	}
-	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = true};
+	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
 	plan_make(p.policy, expected_facts(mode), &wish, &p.plan);
 	*ret_p = p;
 	return 0;

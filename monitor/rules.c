@@ -10,7 +10,8 @@
 
 #include "monitor/state.h"
 #include "policy/glob.h"
-#include "profile.h"
+#include "policy/lang.h"
+#include "policy/lang_rules.h"
 #include "util/err.h"
 
 /* HEAD, a path and no pattern, with TAIL behind it. NULL: no memory. */
@@ -20,24 +21,6 @@ static char *below_path(const char *head, const char *tail)
 	char *out = NULL;
 
 	return quoted == NULL || asprintf(&out, "%s%s", quoted, tail) < 0 ? NULL : out;
-}
-
-/* PATH made canonical, or its directory where it does not exist yet: rules speak of objects. */
-static char *canonical(const char *path)
-{
-	char *real = realpath(path, NULL);
-	if (real != NULL)
-		return real;
-	AUTO_FREE char *copy = strdup(path);
-	char *slash = copy == NULL ? NULL : strrchr(copy, '/');
-	if (slash != NULL && slash != copy && slash[1] != '\0') {
-		*slash = '\0';
-		AUTO_FREE char *dir = realpath(copy, NULL);
-		*slash = '/';
-		if (dir != NULL && asprintf(&real, "%s%s", strcmp(dir, "/") == 0 ? "" : dir, slash) >= 0)
-			return real;
-	}
-	return strdup(path);
 }
 
 char *rules_pattern(const char *typed)
@@ -66,7 +49,7 @@ char *rules_pattern(const char *typed)
 		return below_path(base, rest);
 	if (asprintf(&path, "%s%s", base, rest) < 0)
 		return NULL;
-	AUTO_FREE char *real = canonical(path);
+	AUTO_FREE char *real = lang_canonical(path);
 	return real == NULL ? NULL : below_path(real, "");
 }
 
@@ -217,6 +200,19 @@ static int hide_home(struct policy_builder *b, const struct places *p, char **re
 	return r;
 }
 
+struct lang_places rules_places(const struct places *p, enum floor_mode mode, char **ret_real_home)
+{
+	const char *home = getenv("HOME");
+
+	*ret_real_home = home == NULL ? NULL : realpath(home, NULL);
+	return (struct lang_places){.home = p->home,
+				    .real_home = *ret_real_home,
+				    .workspaces = (const char *const *)p->workspaces,
+				    .scratch = p->scratch,
+				    .view = mode != FLOOR_BARE,
+				    .home_host = p->home_host};
+}
+
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
 		struct policy_builder **ret_b, char **ret_why)
 {
@@ -224,17 +220,17 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 	int r = policy_builder_new(&b);
 
 	*ret_why = NULL;
-	if (r < 0)
+	if (r == 0 && o->policy == NULL)
+		r = -EINVAL; /* policy_open() comes first */
+	if (r < 0) {
+		policy_builder_free(b);
 		return r;
-	struct profile_env env = {.home = p->home,
-				  .workspaces = (const char *const *)p->workspaces,
-				  .scratch = p->scratch,
-				  .view = mode != FLOOR_BARE};
+	}
+	AUTO_FREE char *real_home = NULL;
+	struct lang_places env = rules_places(p, mode, &real_home);
 	policy_set_write_errno(b, mode == FLOOR_BARE ? EACCES : EROFS);
-	r = profile_add(b, o->profile, &env);
-	if (r == -ENOENT)
-		(void)!asprintf(ret_why, "there is no profile %s", o->profile);
-	if (r == 0 && mode == FLOOR_BARE)
+	r = lang_add_rules(o->policy, LANG_BUILT_IN, &env, b, ret_why);
+	if (r == 0 && mode == FLOOR_BARE && !p->home_host)
 		r = hide_home(b, p, ret_why);
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		if (p->v[i].link != NULL)
@@ -249,6 +245,8 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 	if (r == 0 && strcmp(o->profile, "runner") != 0)
 		r = protect_git(b, p, ret_why);
 	if (r == 0)
+		r = lang_add_rules(o->policy, LANG_FILES, &env, b, ret_why);
+	if (r == 0)
 		r = add_list(b, RULE_READ, &o->read, "--read", ret_why);
 	if (r == 0)
 		r = add_list(b, RULE_WRITE, &o->write, "--write", ret_why);
@@ -262,6 +260,8 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 		r = add_list(b, RULE_EXCEPT, &o->unhide, "--unhide", ret_why);
 	if (r == 0)
 		r = add_list(b, RULE_EXCEPT, &o->unprotect, "--unprotect", ret_why);
+	if (r == 0)
+		r = policy_builder_written(b, o->written);
 	if (r < 0) {
 		policy_builder_free(b);
 		return r;

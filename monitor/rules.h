@@ -7,11 +7,15 @@
 #include "monitor/floor/floor.h"
 #include "monitor/options.h"
 #include "policy.h"
+#include "policy/lang.h"
 
 /* Origin of the rule that hides the real home where there is no view. */
 #define RULES_HOME_ORIGIN "the home without a view"
 
-/* Adds the profile's rules, what PLACES shows and the options' rules, last and so on top, to a new builder.
+/* What the language's patterns refer to in this run. RET_REAL_HOME (allocated) belongs to the result. */
+struct lang_places rules_places(const struct places *p, enum floor_mode mode, char **ret_real_home);
+
+/* Adds the rules of O's policy (opened before: policy_open()), what PLACES shows and the options' rules, last and so on top, to a new builder.
  * -errno; RET_WHY (allocated) says which rule could not be taken. */
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
 		struct policy_builder **ret_b, char **ret_why);

@@ -53,6 +53,9 @@ struct places {
 	char *shell;
 	uint64_t tmp_size;		   /* bytes for /tmp and the scratch directory */
 	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
+	bool home_host;			   /* home_source is the real home, shown as it is and not to be written */
+	const struct tmpfs_list *tmpfs;	   /* the run's options own it */
+	bool *exec_tmpfs;		   /* for each of them: does the policy let what lies there execute? */
 };
 
 /* Who the guest is. Inside ids are what it sees, host ids what the kernel keeps. */

@@ -71,5 +71,7 @@ int limits_rlimits(const struct run_options *o, bool have_cgroup)
 		r = lower(RLIMIT_DATA, o->memory);
 	if (r == 0 && o->pids != 0 && !have_cgroup)
 		r = lower(RLIMIT_NPROC, o->pids);
+	if (r == 0 && o->files != 0)
+		r = lower(RLIMIT_NOFILE, o->files);
 	return r;
 }

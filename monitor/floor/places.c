@@ -16,6 +16,7 @@
 
 #include "monitor/floor/floor.h"
 #include "monitor/state.h"
+#include "policy/lang.h"
 #include "util/err.h"
 
 #define TMP_SIZE (2ULL << 30)
@@ -99,6 +100,43 @@ static int named_places(struct places *p, const char *option, const struct strin
 	return 0;
 }
 
+/* A directory of the system's own, which every view shows: nothing private covers it. */
+static bool is_shown(const char *path)
+{
+	static const char *const covered[] = {"/home", "/root", "/run", "/tmp"};
+
+	for (size_t i = 0; i < sizeof(covered) / sizeof(covered[0]); i++)
+		if (strcmp(path, covered[i]) == 0)
+			return false;
+	return strchr(path + 1, '/') == NULL;
+}
+
+/* What a policy file names literally, as options do; a path that does not exist is a warning of the language's. */
+static int named_by_policy(void *ctx, enum rule_kind kind, const char *path, const char *origin)
+{
+	struct places *p = ctx;
+
+	(void)origin;
+	if (access(path, F_OK) < 0 || (kind != RULE_WRITE && is_shown(path)) || strcmp(path, "/") == 0 || strncmp(path, "/proc", 5) == 0 ||
+	    strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/sys", 4) == 0)
+		return 0;
+	for (size_t i = 0; p->workspaces[i] != NULL; i++)
+		if (strcmp(path, p->workspaces[i]) == 0)
+			return 0;
+	return places_add(p, path, path, kind == RULE_WRITE, kind == RULE_EXEC, NULL);
+}
+
+static int policy_places(struct places *p, const struct lang *policy, const char *home)
+{
+	/* The guest's own home and scratch directory are there anyway. */
+	struct lang_places env = {.real_home = home,
+				  .workspaces = (const char *const *)p->workspaces,
+				  .view = true,
+				  .home_host = p->home_host};
+
+	return lang_each_path(policy, &env, named_by_policy, p);
+}
+
 static int starting_directory(struct places *p)
 {
 	AUTO_FREE char *cwd = getcwd(NULL, 0);
@@ -137,7 +175,17 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 	if (r == 0)
 		r = workspace_find(o->workspace != NULL ? o->workspace : ".", home, o->workspace != NULL,
 				   &p.workspaces, ret_why);
+	if (r == 0 && o->policy == NULL)
+		r = -EINVAL; /* policy_open() comes first */
 	if (r == 0) {
+		p.home_host = lang_values(o->policy)->home_host;
+		p.tmpfs = &o->tmpfs;
+		p.exec_tmpfs = calloc(o->tmpfs.n + 1, sizeof(*p.exec_tmpfs));
+		p.home_source = p.home_host ? strdup(home) : NULL;
+		if (p.exec_tmpfs == NULL || (p.home_host && p.home_source == NULL))
+			r = -ENOMEM;
+	}
+	if (r == 0 && !p.home_host) {
 		r = state_home(o->profile, &p.home_source);
 		if (r < 0)
 			(void)!asprintf(ret_why,
@@ -151,10 +199,13 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 		p.scratch = strdup("/run/scratch");
 		r = p.home == NULL || p.scratch == NULL ? -ENOMEM : 0;
 	}
-	if (r == 0)
+	/* A home that is shown holds them. */
+	if (r == 0 && !p.home_host)
 		r = toolroots_add(&p, home, getenv("PATH"));
 	if (r == 0)
 		r = home_files(&p, home);
+	if (r == 0)
+		r = policy_places(&p, o->policy, home);
 	if (r == 0)
 		r = named_places(&p, "--read", &o->read, false, false, ret_why);
 	if (r == 0)
@@ -171,7 +222,7 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 	}
 	if (p.n > 0)
 		qsort(p.v, p.n, sizeof(*p.v), by_target);
-	if (mode == FLOOR_BARE)
+	if (mode == FLOOR_BARE && !p.home_host)
 		home_links(&p, home);
 	*ret_places = p;
 	return 0;
@@ -195,5 +246,6 @@ void places_free(struct places *p)
 	free(p->scratch_source);
 	free(p->user);
 	free(p->shell);
+	free(p->exec_tmpfs);
 	*p = (struct places){.n = 0};
 }

@@ -152,6 +152,23 @@ static int open_place(struct sources *s, const char *source, const char *target,
 	return source_add(s, target, fd_steal(&fd), S_ISDIR(st.st_mode));
 }
 
+/* The real home, read-only; its owner's files are the guest's to read. */
+static int open_home(struct sources *s, const struct places *p, const struct floor_ids *ids)
+{
+	struct floor_ids of = *ids;
+	AUTO_FD int map = -1;
+	struct stat st;
+	int r = 0;
+
+	if (stat(p->home_source, &st) < 0)
+		return err_now();
+	of.owner = st.st_uid;
+	of.owner_gid = st.st_gid;
+	if (ids->mode == FLOOR_ROOT)
+		r = ids_map_namespace(&of, true, &map);
+	return r < 0 ? r : open_place(s, p->home_source, p->home, false, true, map);
+}
+
 int sources_open(const struct places *p, const struct floor_ids *ids, struct sources *ret_s)
 {
 	struct sources s = SOURCES_NULL;
@@ -166,8 +183,10 @@ int sources_open(const struct places *p, const struct floor_ids *ids, struct sou
 	}
 	if (r == 0)
 		r = open_root(&s, ids, shift);
-	if (r == 0)
+	if (r == 0 && !p->home_host)
 		r = open_place(&s, p->home_source, p->home, true, false, swap);
+	if (r == 0 && p->home_host)
+		r = open_home(&s, p, ids);
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		const struct place *pl = &p->v[i];
 		if (pl->link == NULL)

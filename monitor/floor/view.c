@@ -208,17 +208,28 @@ static bool has_below(const struct places *p, const char *path)
 	return leads;
 }
 
+/* When a hide rule's object is covered. */
+enum hide_pass {
+	HIDE_LEADS = 0, /* before the places are mounted: what has one of them below it */
+	HIDE_HOME,	/* the same in a home that is shown, once that is mounted */
+	HIDE_REST,	/* afterwards: it may lie in a place */
+};
+
 /*
- * Covers what plan_masks() says of the hide rules, where something of the host lies there. In two passes: before the places are mounted (LEADS) what has one of them below it, by a tmpfs
- * that takes mount points as long as the view is built, and afterwards all else, for it may lie in a place.
+ * Covers what plan_masks() says of the hide rules, where something of the host lies there. In passes: what has places
+ * below it is covered by a tmpfs that takes mount points as long as the view is built, before those are mounted; then
+ * all else, for it may lie in a place.
  */
-static int hide_all(int root, const struct places *p, const struct policy *policy, bool leads)
+static int hide_all(int root, const struct places *p, const struct policy *policy, enum hide_pass pass)
 {
+	bool leads = pass != HIDE_REST;
 	uint64_t attrs = ATTR_BASE | MOUNT_ATTR_NOEXEC | (leads ? 0 : MOUNT_ATTR_RDONLY);
 
 	for (size_t i = 0; i < policy_rule_count(policy); i++) {
 		const struct rule *rule = policy_rule(policy, i);
-		if (!wants_mask(policy, i) || has_below(p, rule->pattern) != leads)
+		bool in_home = p->home_host && leads_to(p->home, rule->pattern);
+		if (!wants_mask(policy, i) || has_below(p, rule->pattern) != leads ||
+		    (leads && in_home != (pass == HIDE_HOME)))
 			continue;
 		int r = cover(root, rule->pattern, leads ? SMALL_TMPFS : 4096, leads ? 0711 : 0, attrs);
 		if (r < 0)
@@ -275,6 +286,29 @@ static int devpts_detached(void)
 	return fd < 0 ? err_now() : fd;
 }
 
+/* What filesystem.tmpfs of the policy says of PATH, where it does. */
+static void wished(const struct places *p, const char *path, uint64_t *size, uint64_t *attrs)
+{
+	for (size_t i = 0; p->tmpfs != NULL && i < p->tmpfs->n; i++) {
+		const struct tmpfs_wish *w = &p->tmpfs->v[i];
+
+		if (strcmp(w->path, path) != 0)
+			continue;
+		if (w->size != 0)
+			*size = w->size;
+		if (w->exec && p->exec_tmpfs[i])
+			*attrs &= ~(uint64_t)MOUNT_ATTR_NOEXEC;
+	}
+}
+
+static int wished_tmpfs(const struct places *p, const char *path, uint64_t size, unsigned int mode)
+{
+	uint64_t attrs = ATTR_BASE | MOUNT_ATTR_NOEXEC;
+
+	wished(p, path, &size, &attrs);
+	return view_tmpfs(size, mode, attrs);
+}
+
 static int build_dev(int root, const struct places *p)
 {
 	static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
@@ -298,22 +332,39 @@ static int build_dev(int root, const struct places *p)
 	if (r == 0)
 		r = put(root, devpts_detached(), "/dev/pts", true);
 	if (r == 0)
-		r = put(root, view_tmpfs(p->tmp_size, 01777, ATTR_BASE | MOUNT_ATTR_NOEXEC), "/dev/shm",
-			true);
+		r = put(root, wished_tmpfs(p, "/dev/shm", p->tmp_size, 01777), "/dev/shm", true);
 	if (r == 0 && mount_attrs(keep, MOUNT_ATTR_RDONLY, 0, false) < 0)
 		r = err_now();
 	return r;
 }
 
+/* Private in every view, whatever the policy says: the host's sockets and other people's files are there. */
+static const struct {
+	const char *path;
+	bool small;
+	unsigned int mode;
+} always_private[] = {{"/tmp", false, 01777}, {"/var/tmp", false, 01777}, {"/run", true, 0755}};
+
+static bool is_always_private(const char *path)
+{
+	bool is = strcmp(path, "/dev/shm") == 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(always_private); i++)
+		is = is || strcmp(path, always_private[i].path) == 0;
+	return is;
+}
+
 static int private_trees(int root, const struct places *p)
 {
 	uint64_t noexec = ATTR_BASE | MOUNT_ATTR_NOEXEC;
-	int r = cover(root, "/tmp", p->tmp_size, 01777, noexec);
+	int r = 0;
 
-	if (r == 0)
-		r = cover(root, "/var/tmp", p->tmp_size, 01777, noexec);
-	if (r == 0)
-		r = cover(root, "/run", SMALL_TMPFS, 0755, noexec);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(always_private); i++) {
+		uint64_t size = always_private[i].small ? SMALL_TMPFS : p->tmp_size, attrs = noexec;
+
+		wished(p, always_private[i].path, &size, &attrs);
+		r = cover(root, always_private[i].path, size, always_private[i].mode, attrs);
+	}
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(homes); i++)
 		if (strcmp(p->home, homes[i]) != 0)
 			r = cover(root, homes[i], SMALL_TMPFS, 0755, noexec);
@@ -323,11 +374,29 @@ static int private_trees(int root, const struct places *p)
 	return r;
 }
 
-/* The scratch directory's owner is the guest. */
-static int own_scratch(int root, const struct places *p, const struct floor_ids *ids)
+/* The guest owns the directory at PATH: the scratch directory, a tmpfs of its own. */
+static int own(int root, const char *path, const struct floor_ids *ids)
 {
-	AUTO_FD int fd = open_in(root, p->scratch, O_RDONLY | O_DIRECTORY);
+	AUTO_FD int fd = open_in(root, path, O_RDONLY | O_DIRECTORY);
 	return fd < 0 || fchown(fd, ids->uid, ids->gid) < 0 ? err_now() : 0;
+}
+
+/* filesystem.tmpfs of the policy, but what is there anyway. Behind the places: one may lie in a place. */
+static int tmpfs_all(int root, const struct places *p, const struct floor_ids *ids, const char **ret_stage)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && p->tmpfs != NULL && i < p->tmpfs->n; i++) {
+		const char *path = p->tmpfs->v[i].path;
+
+		if (is_always_private(path))
+			continue;
+		*ret_stage = p->tmpfs->v[i].origin;
+		r = put(root, wished_tmpfs(p, path, p->tmp_size, 0755), path, true);
+		if (r == 0)
+			r = own(root, path, ids);
+	}
+	return r;
 }
 
 /*
@@ -427,14 +496,14 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 	}
 	if (r == 0) {
 		*ret_stage = "hiding";
-		r = hide_all(s->root, p, policy, true);
+		r = hide_all(s->root, p, policy, HIDE_LEADS);
 	}
 	if (r == 0) {
 		*ret_stage = "private directories";
 		r = private_trees(s->root, p);
 	}
 	if (r == 0)
-		r = own_scratch(s->root, p, ids);
+		r = own(s->root, p->scratch, ids);
 	if (r == 0) {
 		*ret_stage = "/dev";
 		r = build_dev(s->root, p);
@@ -451,10 +520,14 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 		if (r < 0 && i > first_place && same_or_below(s->v[i].target, p->home) &&
 		    !is_workspace(p, s->v[i].target))
 			r = 0;
+		if (r == 0 && i == first_place && p->home_host)
+			r = hide_all(s->root, p, policy, HIDE_HOME);
 	}
+	if (r == 0)
+		r = tmpfs_all(s->root, p, ids, ret_stage);
 	if (r == 0) {
 		*ret_stage = "hiding";
-		r = hide_all(s->root, p, policy, false);
+		r = hide_all(s->root, p, policy, HIDE_REST);
 	}
 	if (r == 0) {
 		*ret_stage = "links";

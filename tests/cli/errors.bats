@@ -68,8 +68,6 @@ says() {
   says run --net example.org true --- "it arrives with the network (docs/LIMITS.md); run without it: the network is off"
   says run --unix /run/x true --- "arrives with the network"
   says run --publish 8080:80 true --- "arrives with the network"
-  says run -p policy.yaml true --- "arrives with the policy language"
-  says run --policy policy.yaml true --- "arrives with the policy language"
   says oci create x --- "arrives with the OCI runtime"
   ln -s "$GABION" "$BATS_TEST_TMPDIR/gabion-oci"
   run "$BATS_TEST_TMPDIR/gabion-oci" --version

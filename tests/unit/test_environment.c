@@ -88,7 +88,8 @@ static void test_names(void **state)
 		{"DOCKER_HOST", SOCKET},
 		{"TMUX", SOCKET},
 	};
-	struct string_list none = {.v = NULL};
+	char *star[] = {(char[]){"*"}, NULL};
+	struct string_list all = {.v = star, .n = 1};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
@@ -97,7 +98,7 @@ static void test_names(void **state)
 		struct string_list env, dropped;
 
 		snprintf(entry, sizeof(entry), "%s=value", t[i].name);
-		assert_int_equal(environment_build(from, &none, &env, &dropped), 0);
+		assert_int_equal(environment_build(from, &all, &env, &dropped), 0);
 		if ((environment_get(&env, t[i].name) != NULL) != (t[i].fate == KEPT) ||
 		    has(&dropped, t[i].name) != (t[i].fate == SECRET))
 			fail_msg("%s", t[i].name);
@@ -119,6 +120,7 @@ static void test_pass(void **state)
 			 (char[]){"NEW=a=b"},
 			 (char[]){"OTHER_TOKEN=mine"},
 			 (char[]){"A=3"},
+			 (char[]){"*"},
 			 NULL};
 	struct string_list pass = {.v = asked, .n = ARRAY_LEN(asked) - 1}, env, dropped;
 
@@ -149,6 +151,30 @@ static void test_pass(void **state)
 	string_list_free(&dropped);
 }
 
+/* A name passes whatever it looks like; a pattern passes what matches and looks harmless; the rest stays outside. */
+static void test_patterns(void **state)
+{
+	char *from[] = {(char[]){"NPM_TOKEN=1"}, (char[]){"NPM_CONFIG_COLOR=2"}, (char[]){"LANG=C"}, (char[]){"LC_ALL=C"},
+			(char[]){"OTHER=3"},	 (char[]){"DISPLAY=:0"},	 NULL};
+	char *asked[] = {(char[]){"NPM_*"}, (char[]){"L[AC]*"}, (char[]){"D?SPLAY"}, NULL};
+	struct string_list pass = {.v = asked, .n = 3}, none = {.v = NULL}, env, dropped;
+
+	(void)state;
+	assert_int_equal(environment_build(from, &pass, &env, &dropped), 0);
+	assert_int_equal(env.n, 3);
+	assert_string_equal(environment_get(&env, "NPM_CONFIG_COLOR"), "2");
+	assert_string_equal(environment_get(&env, "LANG"), "C");
+	assert_string_equal(environment_get(&env, "LC_ALL"), "C");
+	assert_int_equal(dropped.n, 1);
+	assert_string_equal(dropped.v[0], "NPM_TOKEN");
+	string_list_free(&env);
+	string_list_free(&dropped);
+	assert_int_equal(environment_build(from, &none, &env, &dropped), 0);
+	assert_int_equal(env.n, 0);
+	string_list_free(&env);
+	string_list_free(&dropped);
+}
+
 static void test_bad(void **state)
 {
 	char *asked[] = {(char[]){"=x"}, NULL};
@@ -172,7 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_pass),
-		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_patterns), cmocka_unit_test(test_bad),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -293,7 +293,7 @@ static void test_wrong(void **state)
 		{{"--net", "example.org", "true"}, "--net is not there yet: it arrives with the network", ""},
 		{{"--unix", "/s", "true"}, "not there yet", ""},
 		{{"--publish", "1:1", "true"}, "not there yet", ""},
-		{{"-p", "f", "true"}, "--policy is not there yet: it arrives with the policy language", ""},
+		{{"-pf", "--profile=dev", "true"}, "--policy and --profile cannot both be given", ""},
 		{{NULL}, "no command", "gabion run -- bash"},
 		{{"--"}, "no command", "gabion run -- bash"},
 		{{""}, "no command", "gabion run -- bash"},
