@@ -174,6 +174,16 @@ static struct reply answer(int fd, uint64_t flags)
 	return fd < 0 ? reply_deny(-err_now()) : reply_fd(fd, (uint32_t)(flags & O_CLOEXEC));
 }
 
+/* The same for what may be a FIFO: how many have an end of it open is what the others go by. */
+static struct reply answer_any(int fd, uint64_t flags)
+{
+	struct reply r = answer(fd, flags);
+	struct stat st;
+
+	r.apart = fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	return r;
+}
+
 /* On a helper: held[0] is opened with the flags in scratch[0]. */
 static struct reply open_blocking(struct call *c)
 {
@@ -181,7 +191,7 @@ static struct reply open_blocking(struct call *c)
 
 	if (fd < 0 && errno == EINTR)
 		return reply_restart();
-	return answer(fd, c->scratch[0]);
+	return answer_any(fd, c->scratch[0]);
 }
 
 static struct reply hand_on(struct call *c, int *fd, uint64_t flags)
@@ -217,8 +227,8 @@ static struct reply open_regular(struct call *c, struct object *o, uint64_t flag
 /*
  * The short way: what the path names as it is written is judged first and then opened at once, instead of being held,
  * named, judged and opened once more. For files and directories only: to open anything else is to act, and the names
- * of devices and of what came out to be none of the two take the long way. (A FIFO that was opened without waiting
- * stays open until the caller's own open has begun: its other end sees one reader, as natively.) False: the long way.
+ * of devices and of what came out to be none of the two take the long way. A FIFO is looked for before: to open it
+ * without waiting and once more to wait would let its other end come and go in between. False: the long way.
  */
 static bool open_short(struct call *c, const struct open_args *a, struct reply *ret_reply)
 {
@@ -237,6 +247,8 @@ static bool open_short(struct call *c, const struct open_args *a, struct reply *
 	if (wants_write(a->flags) && (policy_path(c->policy, OP_WRITE, w.text, w.len).kind != VERDICT_ALLOW ||
 				      call_alive(c) != 0))
 		return false;
+	if (short_is_fifo(c, &w))
+		return false;
 	r = short_open(c, &w, a->flags | O_NONBLOCK | O_NOCTTY, &fd, &st);
 	if (r == SHORT_NO)
 		return false;
@@ -249,8 +261,7 @@ static bool open_short(struct call *c, const struct open_args *a, struct reply *
 		(void)fd_close(fd);
 		return false;
 	}
-	/* A FIFO for which the caller would not wait either is opened by now. */
-	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode) && !(S_ISFIFO(st.st_mode) && (a->flags & O_NONBLOCK))) {
+	if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
 		c->held[1] = fd;
 		return false;
 	}
@@ -356,7 +367,7 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 		     !(maj >= MAJOR_PTS && maj <= MAJOR_PTS_LAST)))
 			return hand_on(c, &o->fd, flags);
 	}
-	return answer(reopen(c, o->fd, flags), flags);
+	return answer_any(reopen(c, o->fd, flags), flags);
 }
 
 /* Creates NAME of DIR; -1 and errno. EFFECT: the caller still waits, its umask is ours. */

@@ -335,6 +335,18 @@ failed:
 	return send_answer(n, ev->id, 0, errno > 0 ? errno : EIO, 0);
 }
 
+/* Installed first, then closed here, then answered. */
+static int send_fd_apart(struct mech_notify *n, const struct event *ev, const struct reply *r)
+{
+	struct seccomp_notif_addfd add = {.id = ev->id, .srcfd = (uint32_t)r->fd, .newfd_flags = r->fd_flags};
+	int fd = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add), saved = errno;
+
+	(void)fd_close(r->fd);
+	if (fd >= 0)
+		return send_answer(n, ev->id, fd, 0, 0);
+	return saved == ENOENT || saved == ESRCH ? MECH_E_GONE : send_answer(n, ev->id, 0, saved > 0 ? saved : EIO, 0);
+}
+
 static int notify_reply(struct mech *m, const struct event *ev, const struct reply *r)
 {
 	struct mech_notify *n = (struct mech_notify *)m;
@@ -346,6 +358,8 @@ static int notify_reply(struct mech *m, const struct event *ev, const struct rep
 						      : send_answer(n, ev->id, r->value, 0, 0);
 		break;
 	case REPLY_FD:
+		if (r->apart)
+			return send_fd_apart(n, ev, r);
 		e = send_fd(n, ev, r);
 		break;
 	case REPLY_CONTINUE:

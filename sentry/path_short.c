@@ -148,6 +148,15 @@ static const char *from_base(const struct written *w, size_t len, char buf[PATH_
 	return buf;
 }
 
+bool short_is_fifo(const struct call *c, const struct written *w)
+{
+	char buf[PATH_MAX];
+	struct stat st;
+
+	return fstatat(w->base >= 0 ? w->base : c->s->root_fd, from_base(w, w->len, buf), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISFIFO(st.st_mode);
+}
+
 int short_open(const struct call *c, const struct written *w, uint64_t flags, int *ret_fd, struct stat *ret_st)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC | (w->dir ? O_DIRECTORY : 0),

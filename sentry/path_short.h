@@ -42,6 +42,12 @@ int short_hold(struct call *c, int dirfd, const char *path, size_t len, struct w
  */
 int short_open(const struct call *c, const struct written *w, uint64_t flags, int *ret_fd, struct stat *ret_st);
 
+/*
+ * Says whether W, held, names a FIFO: to open one is to act, so who opens by its text looks first. What it finds out may be untrue by the
+ * time of the open.
+ */
+bool short_is_fifo(const struct call *c, const struct written *w);
+
 /* path_resolve() by the short way: 0, ENOENT (not with PATH_PARENT), or SHORT_NO. */
 int short_resolve(struct call *c, int dirfd, const char *path, size_t len, unsigned int flags,
 		  struct object *ret_obj);
