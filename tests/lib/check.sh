@@ -71,6 +71,11 @@ run_unit() {
     cat "$T/err" >>"$T/out"
     count_tap "unit/${t##*/}" "$T/out" "$status"
   done
+  if out=$(sh tests/unit/rows_tested.sh 2>&1); then
+    ok
+  else
+    not_ok "rows about files without a guest test: $out"
+  fi
   if out=$(sh tests/unit/table_vs_kernel.sh 2>&1); then
     case $out in
       skip*) skip "table against the kernel's" "${out#skip: }" ;;
