@@ -46,10 +46,10 @@ enum floor_fact {
 	FLOOR_VIEW = 1 << 0,         /* mount view: only what the rules read is mounted, read-only but for write rules */
 	FLOOR_VIEW_NOEXEC = 1 << 1,  /* in that view everything writable but the exec exceptions is noexec */
 	FLOOR_LANDLOCK_FS = 1 << 2,  /* Landlock rules for read, write and exec rules without globs */
-	FLOOR_LANDLOCK_TCP = 1 << 3, /* Landlock refuses every TCP bind and connect */
+	FLOOR_LANDLOCK_TCP = 1 << 3, /* Landlock refuses every TCP bind, and connects but to ports that network rules name */
 	FLOOR_LANDLOCK_SCOPE = 1 << 4, /* Landlock scopes signals and abstract sockets to the tree (ABI 6) */
 	FLOOR_PIDNS = 1 << 5,        /* pid namespace of its own: no other process can be named */
-	FLOOR_NETNS = 1 << 6,        /* network namespace of its own with loopback only */
+	FLOOR_NETNS = 1 << 6,        /* network namespace of its own: loopback, and the edge where rules name hosts */
 	FLOOR_IPCNS = 1 << 7,
 	FLOOR_USERNS = 1 << 8,
 	FLOOR_NNP = 1 << 9,          /* no_new_privs, empty capability sets */

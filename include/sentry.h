@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "net_policy.h"
 #include "plan.h"
 #include "policy.h"
 #include "record.h"
@@ -25,12 +26,17 @@ struct sentry_config {
 	const struct policy *policy;
 	const struct plan *plan;
 	struct record_ring *ring;
+	/* Where rules name hosts; NULL, -1 where none does. */
+	const struct net_policy *net;
+	int relay;  /* channel to the relay: struct relay_msg */
+	int keeper; /* to the edge's keeper: struct edge_request; -1 without network namespaces */
 };
 
 enum sentry_msg_kind {
 	SENTRY_MSG_NONE = 0, /* never valid */
 	SENTRY_MSG_ADD_RULE, /* monitor -> sentry: one more rule */
-	SENTRY_MSG_DONE,     /* sentry -> monitor: the last ADD_RULE holds now (.value 0) or failed (-errno) */
+	SENTRY_MSG_ADD_NET,  /* monitor -> sentry: one more network rule, its text in .pattern */
+	SENTRY_MSG_DONE,     /* sentry -> monitor: the last rule holds now (.value 0) or failed (-errno) */
 };
 
 /* Fixed size both ways; anything else ends the run. */

@@ -19,6 +19,7 @@
 
 #include "audit_json.h"
 #include "audit_summary.h"
+#include "audit_traffic.h"
 #include "text.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -56,6 +57,7 @@ struct audit {
 	struct audit_clock clock;
 	struct text out;
 	struct summary *summary;
+	struct traffic traffic;
 	struct record rec;
 };
 
@@ -222,6 +224,24 @@ static void put_event(struct audit *a, const char *event)
 	text_add(&a->out, "\"", 1);
 }
 
+static void take(struct audit *a, const struct record *r)
+{
+	bool known = a->policy && r->rule < policy_rule_count(a->policy);
+
+	a->records++;
+	if (r->flags & (RECORD_REFUSED | RECORD_INTERNAL)) {
+		a->refused++;
+		summary_add(a->summary, r, known ? policy_rule(a->policy, r->rule) : NULL);
+	}
+	put_record(a, r);
+}
+
+void audit_add(struct audit *a, const struct record *r)
+{
+	take(a, r);
+	flush(a);
+}
+
 void audit_drain(struct audit *a)
 {
 	unsigned int taken = 0;
@@ -230,16 +250,8 @@ void audit_drain(struct audit *a)
 
 	(void)!read(audit_fd(a), &wakeups, sizeof(wakeups));
 	while (taken < BATCH_MAX && record_take(a->ring, &a->rec, &broken)) {
-		const struct record *r = &a->rec;
-		bool known = a->policy && r->rule < policy_rule_count(a->policy);
-
 		taken++;
-		a->records++;
-		if (r->flags & (RECORD_REFUSED | RECORD_INTERNAL)) {
-			a->refused++;
-			summary_add(a->summary, r, known ? policy_rule(a->policy, r->rule) : NULL);
-		}
-		put_record(a, r);
+		take(a, &a->rec);
 		if (broken)
 			break;
 	}
@@ -272,6 +284,7 @@ void audit_summary(const struct audit *a, FILE *out, bool markdown, const char *
 	uint64_t refused, other;
 
 	summary_print(a->summary, a->policy, out, markdown, run_id);
+	traffic_print(&a->traffic, out, markdown);
 	record_dropped(a->ring, &refused, &other);
 	if (refused)
 		fprintf(out, "%s%llu further refusals came faster than they could be recorded\n", markdown ? "\n" : "gabion: ",
@@ -282,6 +295,29 @@ static void put_count(struct text *t, const char *key, uint64_t v)
 {
 	text_str(t, key);
 	text_uint(t, v);
+}
+
+void audit_traffic(struct audit *a, const struct audit_traffic *t)
+{
+	size_t start = a->out.len;
+
+	put_event(a, "traffic");
+	text_str(&a->out, ",\"host\":\"");
+	text_json(&a->out, t->host, strlen(t->host));
+	text_add(&a->out, "\"", 1);
+	put_count(&a->out, ",\"port\":", t->port);
+	text_str(&a->out, t->udp ? ",\"protocol\":\"udp\"" : ",\"protocol\":\"tcp\"");
+	put_count(&a->out, ",\"connections\":", t->connections);
+	put_count(&a->out, ",\"sent\":", t->sent);
+	put_count(&a->out, ",\"received\":", t->received);
+	put_count(&a->out, ",\"refused\":", t->refused);
+	text_str(&a->out, "}\n");
+	if (a->out.full) {
+		undo(a, start);
+		a->unwritten++;
+	}
+	traffic_add(&a->traffic, t);
+	flush(a);
 }
 
 static void put_end(struct audit *a)

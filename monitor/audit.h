@@ -25,6 +25,16 @@ void audit_run(struct audit *a, const char *run_id);
  * although it is silent (-1: none): the ring is drained at most every 20 ms and costs nothing when idle. */
 int audit_fd(const struct audit *a);
 int audit_timeout(const struct audit *a);
+/* One record of the monitor's own, beside those of the ring. */
+void audit_add(struct audit *a, const struct record *r);
+/* What went to one destination and came from it, once the run is over. Strings are printable. */
+struct audit_traffic {
+	const char *host;
+	uint16_t port;
+	bool udp;
+	uint64_t connections, sent, received, refused; /* sent: by the guest, in bytes */
+};
+void audit_traffic(struct audit *a, const struct audit_traffic *t);
 /* Takes everything there is (at most a ring's worth a call), formats and writes it. Failures to write are counted, never
  * passed on. The caller ignores SIGPIPE where PATH may be a FIFO. */
 void audit_drain(struct audit *a);

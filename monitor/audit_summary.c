@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 
 #include "monitor/hint.h"
+#include "monitor/network.h"
 #include "monitor/rules.h"
+#include "net_policy.h"
 #include "nr.h"
 #include "table.h"
 #include "text.h"
@@ -338,6 +340,19 @@ struct advice {
 	const char *patterns[2];
 };
 
+/* Is the destination in E one that a rule can name, as it is written? */
+static bool net_option(const struct entry *e)
+{
+	struct net_text text = {.text = e->object, .origin = "advice"};
+	struct net_policy *p = NULL;
+	struct net_fault fault;
+
+	if (strlen(e->object) != e->object_len || net_policy_compile(&text, 1, &p, &fault) < 0)
+		return false;
+	net_policy_free(p);
+	return true;
+}
+
 /* What to say where no rule about paths decides. */
 static const char *remark_for(const struct entry *e)
 {
@@ -345,12 +360,12 @@ static const char *remark_for(const struct entry *e)
 
 	if (e->internal)
 		return "a failure of gabion's own";
-	if (e->op == OP_CONNECT)
-		return e->object_len && e->object[0] == '/' ? "--unix PATH, not there yet" : "--net HOST:PORT, not there yet";
+	if (e->op == OP_CONNECT && e->object_len && e->object[0] == '/')
+		return network_unix_danger(e->object);
+	if (e->op == OP_CONNECT && !net_option(e))
+		return "no option allows it";
 	if (!row || e->op != OP_NONE)
 		return NULL;
-	if (row->family == FAM_SOCKET || row->family == FAM_CONNECT || row->family == FAM_BIND || row->family == FAM_SEND)
-		return "--net HOST:PORT, not there yet";
 	const char *hint = hint_namespaces(e->nr, e->comm);
 
 	return hint ? hint : "no option allows it";
@@ -423,6 +438,17 @@ static void print_advice(FILE *out, const struct entry *e, const struct advice *
 
 	if (a->remark) {
 		fputs(a->remark, out);
+		return;
+	}
+	if (e->op == OP_CONNECT && e->object_len) {
+		/* A rule's text, or an absolute path: characters of which some are a shell's. */
+		fputs(markdown ? "<code>" : "", out);
+		fputs(e->object[0] == '/' ? "--unix " : "--net ", out);
+		if (markdown)
+			text_markdown(out, e->object, e->object_len);
+		else
+			text_shell(out, e->object, e->object_len);
+		fputs(markdown ? "</code>" : "", out);
 		return;
 	}
 	if (a->kinds[0] == RULE_NONE) {
@@ -543,7 +569,7 @@ void summary_print(const struct summary *s, const struct policy *policy, FILE *o
 		if (markdown) {
 			print_advice(out, e, a, true);
 			fputs(" |", out);
-		} else if (a->remark || a->kinds[0] != RULE_NONE) {
+		} else if (a->remark || a->kinds[0] != RULE_NONE || (e->op == OP_CONNECT && e->object_len)) {
 			fputs("  to allow: ", out);
 			print_advice(out, e, a, false);
 		}

@@ -19,7 +19,7 @@ static char *absolute(const char *kind, const char *object)
 	AUTO_FREE char *cwd = NULL;
 	char *path = NULL;
 
-	if (strcmp(kind, "net") == 0 || object[0] == '/' || !(cwd = getcwd(NULL, 0)))
+	if (strcmp(kind, "net") == 0 || strcmp(kind, "publish") == 0 || object[0] == '/' || !(cwd = getcwd(NULL, 0)))
 		return strdup(object);
 	return asprintf(&path, "%s/%s", cwd, object) < 0 ? NULL : path;
 }

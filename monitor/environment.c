@@ -60,6 +60,10 @@ static const char *const prefixes[] = {"AWS_",
 static const char *const harmless[] = {"AWS_REGION",	     "AWS_DEFAULT_REGION", "AWS_PAGER",
 				       "AWS_DEFAULT_OUTPUT", "AWS_EXECUTION_ENV",  "AWS_CA_BUNDLE"};
 
+/* The relay goes by the host's proxies; the guest has none, and could not reach these. */
+static const char *const proxies[] = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "ALL_PROXY", "NO_PROXY",
+				      "http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"};
+
 /* Where the host's servers listen, or how to talk to them. */
 static const char *const sockets[] = {"SSH_AUTH_SOCK",
 				      "SSH_AGENT_PID",
@@ -265,7 +269,7 @@ static int take(const char *entry, const struct string_list *pass, struct string
 	if (!passed(pass, entry, len)) {
 		if (!matched(pass, entry, len))
 			return 0;
-		if (in(sockets, ARRAY_LEN(sockets), entry, len))
+		if (in(sockets, ARRAY_LEN(sockets), entry, len) || in(proxies, ARRAY_LEN(proxies), entry, len))
 			return 0;
 		if (looks_secret(entry, len)) {
 			AUTO_FREE char *name = strndup(entry, len);

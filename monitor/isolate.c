@@ -95,6 +95,17 @@ int isolate_tracer(void)
 	return apply(list, ARRAY_LEN(list));
 }
 
+/*
+ * floor/edge.c: makes listeners when asked. Should: socket, bind, listen, pass on. Mustn't: connect, accept, open a file, make a
+ * process, enter a namespace.
+ */
+int isolate_edge(void)
+{
+	static const int list[] = {NR_recvfrom, NR_sendto, NR_sendmsg, NR_socket, NR_setsockopt, NR_bind, NR_listen, NR_close,
+				   NR_exit_group, NR_exit, NR_restart_syscall, NR_rt_sigreturn};
+	return apply(list, ARRAY_LEN(list));
+}
+
 /* Tracer and relay while they have nothing to do. Should: end with the monitor. Mustn't: anything else. */
 int isolate_idle(void (*last)(void))
 {

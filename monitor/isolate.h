@@ -13,5 +13,6 @@ int isolate_monitor(struct sock_fprog *prog);
 /* Tracer and relay while they have nothing to do: read and exit. LAST is called before the list is in force; it may give the
  * heap away. */
 int isolate_idle(void (*last)(void));
+int isolate_edge(void);
 
 #endif

@@ -32,6 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/floor/edge.h"
 #include "monitor/launch.h"
 #include "sentry.h"
 #include "util/err.h"
@@ -258,7 +259,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	bool spaces = l->ids->mode != FLOOR_BARE;
 	struct sources s = *host;
 	const char *stage = "start";
-	int proc_fd = -1, master = -1, slave = -1, listener = -1, r = 0;
+	int proc_fd = -1, master = -1, slave = -1, listener = -1, keeper = -1, r = 0;
 	uint32_t facts = 0;
 	char c;
 
@@ -275,6 +276,14 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, errno, "ids of the user namespace");
 	if (spaces)
 		no_user_namespaces();
+	struct edge_config edge = {.policy = l->net,
+				   .ids = l->ids,
+				   .host_ports = l->host_ports,
+				   .host_port_count = l->host_port_count,
+				   .channel = l->relay};
+	/* Built while we build the view. */
+	if (spaces && l->net != NULL && (r = edge_start(&edge, &keeper)) < 0)
+		stage_failed(e, r, "network edge");
 	if (spaces && (proc_fd = proc_detached()) < 0)
 		stage_failed(e, proc_fd, "a procfs of its own");
 	if (!spaces && (proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
@@ -286,13 +295,15 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	sources_close(&s);
 	if (spaces && (r = show_proc(proc_fd)) < 0)
 		stage_failed(e, r, "a procfs of its own");
-	if (spaces && (r = net_loopback_up()) < 0)
+	if (spaces && l->net == NULL && (r = net_loopback_up()) < 0)
 		stage_failed(e, r, "loopback");
+	if (spaces && (r = unix_sockets(l->sockets, l->socket_count, l->relay)) < 0)
+		stage_failed(e, r, "sockets of the host");
 	if (l->look->wanted && (r = make_pty(l, &master, &slave)) < 0)
 		stage_failed(e, r, "pty");
 	if (!spaces && (r = launch_become_guest(l->ids, 0)) < 0)
 		stage_failed(e, r, "ids of the guest");
-	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, &facts)) < 0))
+	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, l->net, &facts)) < 0))
 		stage_failed(e, r, "Landlock");
 	if (!spaces &&
 	    (facts & l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)) !=
@@ -301,6 +312,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 
 	struct init_config cfg = {
 		.l = l, .channel = e->init[1], .report = e->report[1], .tty = slave, .nested = spaces};
+	if (keeper >= 0 && (r = edge_ready(keeper, &stage)) < 0)
+		stage_failed(e, r, stage);
 	if (read(e->go[0], &c, 1) != 1)
 		_exit(EXIT_FAILURE);
 	if (e->box->err < 0)
@@ -321,6 +334,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		close(e->report[0]);
 		close(hand[0]);
 		fd_close(master);
+		fd_close(keeper);
+		fd_close(l->relay);
 		init_main(&cfg);
 	}
 	close(e->init[1]);
@@ -338,7 +353,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	close(hand[0]); /* init may go on */
 	if ((r = send_started(e, master)) < 0)
 		stage_failed(e, r, "start");
-	int keep[] = {proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring)};
+	int keep[] = {proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring), l->relay, keeper};
 	if (launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(EXIT_FAILURE);
 	if (write(e->report[0], "g", 1) != 1)
@@ -351,7 +366,10 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .rules = l->rules,
 				   .policy = l->policy,
 				   .plan = l->plan,
-				   .ring = l->ring};
+				   .ring = l->ring,
+				   .net = l->net,
+				   .relay = l->relay,
+				   .keeper = keeper};
 	if (sentry_run(&sc) < 0)
 		_exit(EXIT_FAILURE);
 	/* No guest is left, but our end would be init's, before it has told the monitor: the monitor ends us.

@@ -11,8 +11,10 @@
 
 #include "filter.h"
 #include "monitor/floor/floor.h"
+#include "monitor/network.h"
 #include "monitor/options.h"
 #include "monitor/terminal.h"
+#include "net_policy.h"
 #include "plan.h"
 #include "policy.h"
 #include "record.h"
@@ -28,6 +30,13 @@ struct launch {
 	struct record_ring *ring;
 	struct terminal_look *look;
 	const struct cgroup *cgroup;
+	/* Where rules name hosts: the rules, the far end of the relay's "edge" channel, and the ports of network.host. */
+	const struct net_policy *net;
+	int relay;
+	const uint16_t *host_ports;
+	size_t host_port_count;
+	const struct network_unix *sockets; /* of the host's, byte-proxied */
+	size_t socket_count;
 	char **argv;
 	char **env;
 	/* Work of the monitor's own to be done while the sentry's process builds the floor. */

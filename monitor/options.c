@@ -13,6 +13,8 @@
 #include "agent.h"
 #include "environment.h"
 #include "policy/lang.h"
+#include "monitor/network.h"
+#include "net_policy.h"
 #include "profile.h"
 #include "util/err.h"
 
@@ -383,6 +385,32 @@ static bool has_glob(const char *pattern)
 	return false;
 }
 
+/* Rules about the network are read again with all others; here it is said at once what is wrong with one. */
+static int check_network(const struct option_row *row, const char *value, struct options_fault *ret_fault)
+{
+	struct net_text text = {.text = value, .origin = "--net"};
+	struct network_publish publish;
+	struct net_fault fault;
+	struct net_policy *p;
+	const char *why;
+	int r;
+
+	if (row->id == OPTION_NET) {
+		r = net_policy_compile(&text, 1, &p, &fault);
+		if (r == 0)
+			net_policy_free(p);
+		return r == -EINVAL ? options_wrong(ret_fault, "HOST, HOST:PORT, *.DOMAIN, ADDRESS or NETWORK/BITS; gabion(1) has all forms",
+						    "--net %s", fault.text)
+				    : r;
+	}
+	if (row->id == OPTION_PUBLISH && network_publish_parse(value, &publish, &why) < 0)
+		return options_wrong(ret_fault, why, "--publish '%.80s' names no ports", value);
+	if (row->id == OPTION_UNIX && value[0] != '/')
+		return options_wrong(ret_fault, "the path is absolute: --unix /run/postgresql/.s.PGSQL.5432",
+				     "--unix '%.80s' is no socket's path", value);
+	return 0;
+}
+
 /* Checks VALUE by ROW's kind; amounts are stored here. */
 static int take_value(struct run_options *o, const struct option_row *row, const char *value,
 		      struct options_fault *ret_fault)
@@ -435,6 +463,7 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 					     "--exec '%.80s': what may be executed cannot be a pattern", value);
 		return 0;
 	case KIND_STRING:
+		return check_network(row, value, ret_fault);
 	default:
 		return 0;
 	}

@@ -71,7 +71,8 @@ static int bare_scratch(struct prepared *p)
 	return pl->scratch_source == NULL ? -ENOMEM : 0;
 }
 
-static int apply_agent(const struct run_options *o, struct prepared *p, struct string_list *pass)
+static int apply_agent(const struct run_options *o, struct prepared *p, struct string_list *pass,
+		       struct string_list *ret_hosts)
 {
 	struct agent a;
 	int r;
@@ -108,6 +109,8 @@ static int apply_agent(const struct run_options *o, struct prepared *p, struct s
 		r = 0;
 	}
 	if (r == 0) {
+		*ret_hosts = a.hosts;
+		a.hosts = (struct string_list){.v = NULL};
 		p->agent = STEAL(a.name);
 		p->agent_note = STEAL(a.note);
 	}
@@ -198,7 +201,7 @@ static void floor_exec(struct prepared *p)
 int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
 {
 	struct prepared p = PREPARED_NULL;
-	struct string_list agent_env = {NULL, 0};
+	struct string_list agent_env = {NULL, 0}, hosts = {NULL, 0};
 	const char *why = NULL;
 	int r = places_find(o, mode, &p.places, ret_why);
 
@@ -212,13 +215,17 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 	for (size_t i = 0; r == 0 && o->command[i] != NULL; i++)
 		r = string_list_add(&p.argv, o->command[i]);
 	if (r == 0) {
-		r = apply_agent(o, &p, &agent_env);
+		r = apply_agent(o, &p, &agent_env, &hosts);
 		if (r == -ENOENT)
 			(void)!asprintf(ret_why, "there is no agent %s: see `gabion run --help`", o->agent);
 	}
 	if (r == 0)
 		r = build_env(o, &p, &agent_env);
 	string_list_free(&agent_env);
+	if (r == 0)
+		r = network_rules(o, p.agent, &hosts, &p.net, ret_why);
+	p.places.network = p.net.policy != NULL;
+	string_list_free(&hosts);
 	if (r == 0)
 		r = rules_build(o, &p.places, mode, &p.rules, ret_why);
 	if (r == 0)
@@ -246,6 +253,7 @@ void prepare_free(struct prepared *p)
 	ids_release(&p->ids);
 	policy_builder_free(p->rules);
 	policy_free(p->policy);
+	network_rules_free(&p->net);
 	string_list_free(&p->argv);
 	string_list_free(&p->env);
 	string_list_free(&p->dropped);

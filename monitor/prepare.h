@@ -6,6 +6,7 @@
 #define GABION_MONITOR_PREPARE_H
 
 #include "monitor/floor/floor.h"
+#include "monitor/network.h"
 #include "monitor/options.h"
 #include "plan.h"
 #include "policy.h"
@@ -16,6 +17,7 @@ struct prepared {
 	struct policy_builder *rules;
 	struct policy *policy;
 	struct plan plan;
+	struct network_rules net; /* .policy NULL: the network is off */
 	struct string_list argv;
 	struct string_list env;
 	struct string_list dropped; /* names left out of the environment because they look like secrets */

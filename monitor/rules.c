@@ -252,6 +252,14 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 		r = add_list(b, RULE_WRITE, &o->write, "--write", ret_why);
 	if (r == 0)
 		r = add_list(b, RULE_EXEC, &o->exec, "--exec", ret_why);
+	/* What listens there is the relay's; the name may be a link's in the view as on the host. */
+	for (size_t i = 0; r == 0 && i < o->unix_sockets.n; i++) {
+		AUTO_FREE char *real = realpath(o->unix_sockets.v[i].text, NULL);
+
+		r = add_path(b, RULE_WRITE, o->unix_sockets.v[i].text, o->unix_sockets.v[i].origin, ret_why);
+		if (r == 0 && real != NULL && strcmp(real, o->unix_sockets.v[i].text) != 0)
+			r = add_path(b, RULE_WRITE, real, o->unix_sockets.v[i].origin, ret_why);
+	}
 	if (r == 0)
 		r = add_list(b, RULE_HIDE, &o->hide, "--hide", ret_why);
 	if (r == 0)

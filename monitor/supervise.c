@@ -31,6 +31,7 @@
 #include "monitor/idle.h"
 #include "monitor/isolate.h"
 #include "monitor/launch.h"
+#include "monitor/network.h"
 #include "monitor/notice.h"
 #include "monitor/prepare.h"
 #include "monitor/state.h"
@@ -57,7 +58,8 @@ struct run {
 	struct audit *audit;
 	struct control *control;
 	struct cgroup *cgroup;
-	struct idle tracer, relay;
+	struct idle tracer, relay; /* the relay where there is no network */
+	struct network net;
 	struct sock_fprog self; /* the monitor's own filter */
 	int early, listed;      /* what became of meanwhile() */
 	char *dir; /* of the run */
@@ -222,7 +224,7 @@ static void on_timer(struct run *r)
 static void loop(struct run *r)
 {
 	while (!r->over) {
-		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, FIXED };
+		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, NETWORK, FIXED };
 		struct pollfd p[FIXED + 4] = {
 			[SIG] = {.fd = r->sigfd, .events = POLLIN},
 			[INIT] = {.fd = r->l.init, .events = POLLIN},
@@ -231,6 +233,7 @@ static void loop(struct run *r)
 			[CONTROL] = {.fd = r->control == NULL ? -1 : control_fd(r->control),
 				     .events = POLLIN},
 			[TIMER] = {.fd = r->timer, .events = POLLIN},
+			[NETWORK] = {.fd = r->net.channel, .events = POLLIN},
 		};
 		int tn = r->terminal == NULL ? 0 : terminal_poll(r->terminal, p + FIXED);
 		int n = poll(p, (nfds_t)(FIXED + tn), audit_timeout(r->audit));
@@ -255,6 +258,10 @@ static void loop(struct run *r)
 			control_serve(r->control);
 		if (p[TIMER].revents != 0 && !r->over)
 			on_timer(r);
+		if (p[NETWORK].revents != 0 && !r->over && network_serve(&r->net, r->audit) < 0) {
+			cli_error("this is a bug of gabion's; the run was ended", "the relay ended unexpectedly");
+			finish(r, EXIT_GABION);
+		}
 		if (audit_broken(r->audit)) {
 			cli_error(NULL, "the record's shared memory is broken: the sentry is not to be "
 					"trusted, the run is ended");
@@ -288,7 +295,7 @@ static void end_tree(struct run *r)
 static int allow(void *ctx, const char *kind, const char *object, const char **ret_text)
 {
 	struct run *r = ctx;
-	struct widen w = {.prepared = &r->p, .launched = &r->l, .audit = r->audit};
+	struct widen w = {.prepared = &r->p, .launched = &r->l, .audit = r->audit, .net = &r->net};
 	return widen(&w, kind, object, ret_text);
 }
 
@@ -356,7 +363,9 @@ static void meanwhile(void *ctx)
 	r->early = 0;
 	if (r->tracer.pid < 0)
 		r->early = idle_start("gabion: tracer", &r->tracer);
-	if (r->early == 0 && r->relay.pid < 0)
+	if (r->early == 0 && r->p.net.policy != NULL)
+		r->early = network_start(&r->net, &r->p.net);
+	else if (r->early == 0 && r->relay.pid < 0)
 		r->early = idle_start("gabion: relay", &r->relay);
 	if (r->early == 0 && r->self.len == 0)
 		r->early = isolate_monitor_build(&r->self);
@@ -392,6 +401,11 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 		f->err = 0;
 		return e;
 	}
+	if (r->p.net.policy != NULL && (e = network_open(&r->net)) < 0) {
+		cli_error(NULL, "the network: %s", strerror(-e));
+		f->err = 0;
+		return e;
+	}
 	struct launch l = {.o = r->o,
 			   .places = &r->p.places,
 			   .ids = &r->p.ids,
@@ -401,13 +415,21 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 			   .ring = r->ring,
 			   .look = &r->look,
 			   .cgroup = r->cgroup,
+			   .net = r->p.net.policy,
+			   .relay = r->net.edge,
+			   .host_ports = r->p.net.host_ports,
+			   .host_port_count = r->p.net.host_port_count,
+			   .sockets = r->p.net.sockets,
+			   .socket_count = r->p.net.socket_count,
 			   .argv = r->p.argv.v,
 			   .env = r->p.env.v,
 			   .meanwhile = meanwhile,
 			   .ctx = r};
 	e = launch_start(&l, &r->l, f);
+	network_launched(&r->net);
 	if (e < 0) {
 		audit_policy(r->audit, NULL);
+		network_close(&r->net, NULL);
 		prepare_free(&r->p);
 	}
 	return e;
@@ -490,6 +512,7 @@ int supervise_run(const struct run_options *o)
 			.l = LAUNCHED_NULL,
 			.tracer = IDLE_NULL,
 			.relay = IDLE_NULL,
+			.net = NETWORK_NULL,
 			.sigfd = -1,
 			.timer = -1,
 			.status = EXIT_GABION};
@@ -512,6 +535,7 @@ int supervise_run(const struct run_options *o)
 	}
 	end_tree(&r);
 	r.terminal = terminal_close(r.terminal, FLUSH_MS);
+	network_close(&r.net, r.audit);
 	if (r.audit != NULL) {
 		audit_drain(r.audit);
 		if (!o->quiet)

@@ -98,14 +98,15 @@ static int run_child(const struct widen *w, const char *path, bool write, bool d
 	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
 }
 
-static int tell_sentry(const struct widen *w, enum rule_kind kind, const char *pattern, const char *origin)
+static int tell_sentry(const struct widen *w, enum sentry_msg_kind what, enum rule_kind kind, const char *pattern,
+		       const char *origin)
 {
 	AUTO_FREE struct sentry_msg *m = calloc(1, sizeof(*m));
 	struct timeval limit = {.tv_sec = 2};
 
 	if (m == NULL)
 		return -ENOMEM;
-	m->kind = SENTRY_MSG_ADD_RULE;
+	m->kind = what;
 	m->rule_kind = kind;
 	snprintf(m->pattern, sizeof(m->pattern), "%s", pattern);
 	snprintf(m->origin, sizeof(m->origin), "%s", origin);
@@ -159,6 +160,26 @@ static bool reveals(const struct widen *w, const char *path, bool write)
 	return false;
 }
 
+/* The relay first: what it judges holds; the sentry's word is the record's reason and the early errno. */
+static int widen_network(const struct widen *w, const char *kind, const char *object, const char **ret_text)
+{
+	static const char origin[] = "gabion allow";
+	int r;
+
+	if (w->prepared->net.policy == NULL) {
+		*ret_text = "this run was started without a network, which cannot be added: start it again with --net";
+		return -EOPNOTSUPP;
+	}
+	if (strcmp(kind, "publish") == 0)
+		return network_publish(w->net, object, ret_text);
+	r = network_allow(w->net, w->audit, object, origin, ret_text);
+	if (r < 0)
+		return r;
+	r = tell_sentry(w, SENTRY_MSG_ADD_NET, RULE_NONE, object, origin);
+	*ret_text = r < 0 ? "the sentry did not take the rule" : "allowed from now on";
+	return r;
+}
+
 int widen(const struct widen *w, const char *kind, const char *object, const char **ret_text)
 {
 	static const char origin[] = "gabion allow";
@@ -166,12 +187,10 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 	enum rule_kind rule = write ? RULE_WRITE : RULE_READ;
 	struct stat st;
 
-	if (strcmp(kind, "net") == 0) {
-		*ret_text = "hosts cannot be allowed yet: that arrives with the network (docs/LIMITS.md)";
-		return -EOPNOTSUPP;
-	}
+	if (strcmp(kind, "net") == 0 || strcmp(kind, "publish") == 0)
+		return widen_network(w, kind, object, ret_text);
 	if (!write && strcmp(kind, "read") != 0) {
-		*ret_text = "only read, write and net can be allowed";
+		*ret_text = "only read, write, net and publish can be allowed";
 		return -EINVAL;
 	}
 	if (w->prepared->ids.mode == FLOOR_BARE) {
@@ -212,7 +231,7 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		*ret_text = "it could not be mounted into the run's view";
 		return r;
 	}
-	r = tell_sentry(w, rule, pattern, origin);
+	r = tell_sentry(w, SENTRY_MSG_ADD_RULE, rule, pattern, origin);
 	if (r == 0)
 		r = own_rule(w, rule, pattern, origin);
 	*ret_text = r < 0 ? "the sentry did not take the rule" : "allowed from now on";

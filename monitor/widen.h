@@ -8,12 +8,14 @@
 
 #include "monitor/audit.h"
 #include "monitor/launch.h"
+#include "monitor/network.h"
 #include "monitor/prepare.h"
 
 struct widen {
 	struct prepared *prepared;
 	struct launched *launched;
 	struct audit *audit;
+	struct network *net;
 };
 
 /* 0 or negative errno; RET_TEXT (static) says it to people either way. */

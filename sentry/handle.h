@@ -26,6 +26,8 @@
 #include "table.h"
 #include "verdict.h"
 
+struct net_edge;
+
 struct sentry {
 	struct mech *mech;
 	int proc_fd; /* procfs with the guest's threads by the ids in events; the guest cannot see it */
@@ -36,6 +38,7 @@ struct sentry {
 	const struct plan *plan;
 	struct record_ring *ring;
 	const struct hidden_links *links; /* files that are hidden by another name (hidden_links.h); NULL: none */
+	struct net_edge *edge; /* net_edge.h; NULL: no rule names a host */
 	struct pool *pool; /* call objects and helper threads (pool.h) */
 };
 
@@ -67,6 +70,7 @@ struct call {
 
 	/* For blocking work: private to the handler that handed the call on. */
 	struct reply (*blocking)(struct call *c);
+	bool ask_relay; /* connect: by the relay's answer (net_connect.c) */
 	int held[4]; /* descriptors kept over the hand-over; -1 where unused; closed with the call */
 	uint64_t scratch[4];
 };

@@ -20,6 +20,7 @@
 #include "sentry/confine.h"
 #include "sentry/handle.h"
 #include "sentry/hidden_links.h"
+#include "sentry/net_edge.h"
 #include "sentry/pool.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -50,10 +51,20 @@ static int add_rule(struct control *k, const struct sentry_msg *msg)
 	return 0;
 }
 
+static int add(struct control *k, const struct sentry_msg *msg)
+{
+	if (msg->kind == SENTRY_MSG_ADD_RULE)
+		return add_rule(k, msg);
+	return k->s->edge ? net_edge_add(k->s->edge, msg->pattern, msg->origin) : -EOPNOTSUPP;
+}
+
 static bool is_sane(const struct sentry_msg *msg)
 {
-	return msg->kind == SENTRY_MSG_ADD_RULE && msg->rule_kind > RULE_NONE &&
-	       msg->rule_kind < RULE_KIND_COUNT && memchr(msg->pattern, '\0', sizeof(msg->pattern)) != NULL &&
+	bool rule = msg->kind == SENTRY_MSG_ADD_RULE && msg->rule_kind > RULE_NONE &&
+		    msg->rule_kind < RULE_KIND_COUNT;
+
+	return (rule || msg->kind == SENTRY_MSG_ADD_NET) &&
+	       memchr(msg->pattern, '\0', sizeof(msg->pattern)) != NULL &&
 	       memchr(msg->origin, '\0', sizeof(msg->origin)) != NULL;
 }
 
@@ -71,7 +82,7 @@ static void *control_loop(void *arg)
 			continue;
 		if (n != (ssize_t)sizeof(msg) || !is_sane(&msg))
 			_exit(EXIT_LOST);
-		msg = (struct sentry_msg){ .kind = SENTRY_MSG_DONE, .value = add_rule(k, &msg) };
+		msg = (struct sentry_msg){ .kind = SENTRY_MSG_DONE, .value = add(k, &msg) };
 		if (send(k->fd, &msg, sizeof(msg), MSG_NOSIGNAL) != (ssize_t)sizeof(msg))
 			_exit(EXIT_LOST);
 	}
@@ -153,6 +164,8 @@ int sentry_run(const struct sentry_config *cfg)
 		r = pool_new(&s, &s.pool);
 	if (r == 0)
 		r = index_links(&s);
+	if (r == 0 && cfg->net)
+		r = net_edge_new(cfg->relay, cfg->keeper, cfg->net, &s.edge);
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };
 	if (r == 0 && cfg->control >= 0)
 		r = control_start(&k);

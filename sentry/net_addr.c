@@ -6,9 +6,10 @@
  * looked at by Unix sockets only. So the socket's own domain (of the duplicate that is used afterwards) comes
  * first.
  *
- * Until the policy speaks of hosts: with a network namespace of its own the guest may use loopback, in all
- * its spellings, and everything else is as unreachable as the kernel finds it there. Without one nothing is
- * reached by address. Unix sockets with a path are files: OP_CONNECT on their canonical path. Abstract ones
+ * With a network namespace of its own the guest may use loopback, in all its spellings; everything else leads to the
+ * edge (net_edge.h), where the relay judges it whatever we say: here a refusal gets its reason, and an errno at once. Where
+ * no rule names a host everything else is as unreachable as the kernel finds it. Without a namespace what the rules name by
+ * address is reached, by our own call on our own copy, and nothing else. Unix sockets with a path are files: OP_CONNECT on their canonical path. Abstract ones
  * have no path and end at the network namespace or at Landlock's scope; without either they are the host's.
  *
  * Syscalls: getsockopt, fcntl, fchdir, and what path.c uses.
@@ -24,6 +25,7 @@
 #include "sentry/fs.h"
 #include "sentry/net.h"
 #include "sentry/net_bound.h"
+#include "sentry/net_edge.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -129,10 +131,17 @@ void net_record(struct call *c, enum op op, const char *text, size_t len)
 	c->judged = true;
 }
 
-static void record_addr(struct call *c, enum net_use use, const struct net_addr *addr)
+/* As a rule about hosts would be written: what is sent without a connection is UDP's. */
+static void record_addr(struct call *c, const struct net_socket *sock, enum net_use use, const struct net_addr *addr)
 {
+	static const char udp[] = "/udp";
 	char text[160];
-	size_t len = net_addr_text(addr, text, sizeof(text));
+	size_t len = net_addr_text(addr, text, sizeof(text) - sizeof(udp));
+
+	if (sock->type == SOCK_DGRAM && sock->domain != AF_UNIX && sock->domain != AF_NETLINK) {
+		memcpy(text + len, udp, sizeof(udp) - 1);
+		len += sizeof(udp) - 1;
+	}
 
 	net_record(c, use == NET_BIND ? OP_WRITE : OP_CONNECT, text, len);
 }
@@ -169,6 +178,52 @@ static bool is_loopback6(const struct in6_addr *in6)
 	return is_loopback4(mapped);
 }
 
+/* The rules' word on ADDR, which is not the guest's own loopback. */
+static bool judge_remote(struct call *c, const struct net_socket *sock, const struct net_addr *addr, enum net_use use,
+			 struct reply *ret_reply)
+{
+	int proto = sock->type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP, r;
+	union net_sockaddr sa = addr->a;
+	bool own = (c->s->plan->floor & FLOOR_NETNS) != 0;
+	const struct net_rule *rule;
+	struct net_address a;
+	uint16_t port;
+
+	if (c->s->edge == NULL)
+		return refuse(c, ENETUNREACH, ret_reply);
+	if (sa.any.sa_family == AF_UNSPEC)
+		sa.any.sa_family = AF_INET;
+	if (net_address_of(&sa.any, addr->len, &a, &port) < 0)
+		return answer(EINVAL, ret_reply);
+	switch (net_edge_judge(c->s->edge, &a, port, proto, &rule)) {
+	case NET_EDGE_OWN:
+		return true;
+	case NET_EDGE_ALLOWED:
+		r = net_edge_listen(c->s->edge, port, proto);
+		if (r < 0) {
+			*ret_reply = call_fail(c, r);
+			return false;
+		}
+		c->ask_relay = own && use == NET_CONNECT && proto == IPPROTO_TCP && !sock->nonblocking;
+		return true;
+	case NET_EDGE_NOWHERE:
+		return refuse(c, ENETUNREACH, ret_reply);
+	case NET_EDGE_REFUSED:
+		break;
+	}
+	/* How resolvers find out which of a name's addresses are near (RFC 6724): nothing is sent, and nothing would answer. */
+	if (own && use == NET_CONNECT && proto == IPPROTO_UDP && net_address_class(&a) == NET_CLASS_SYNTHETIC) {
+		c->judged = false;
+		return true;
+	}
+	/* A name stands behind it, and only the relay knows which: it refuses, and tells. */
+	if (own && use == NET_CONNECT && proto == IPPROTO_TCP && net_address_class(&a) == NET_CLASS_SYNTHETIC) {
+		c->ask_relay = true;
+		return true;
+	}
+	return refuse(c, EACCES, ret_reply);
+}
+
 static bool judge_inet(struct call *c, const struct net_socket *sock, const struct net_addr *addr,
 		       enum net_use use, struct reply *ret_reply)
 {
@@ -196,13 +251,15 @@ static bool judge_inet(struct call *c, const struct net_socket *sock, const stru
 	default:
 		return answer(EAFNOSUPPORT, ret_reply);
 	}
-	record_addr(c, use, addr);
-	if (!own)
+	record_addr(c, sock, use, addr);
+	if (!own && (use == NET_BIND || c->s->edge == NULL))
 		return refuse(c, EACCES, ret_reply);
+	if (!own)
+		return judge_remote(c, sock, addr, use, ret_reply);
 	/* In a namespace of its own the guest may have any address the kernel lets it have. */
 	if (loopback || use == NET_BIND)
 		return true;
-	return refuse(c, ENETUNREACH, ret_reply);
+	return judge_remote(c, sock, addr, use, ret_reply);
 }
 
 /* The path in a Unix address, as the kernel ends it: at a zero byte or at the address's length. */
@@ -267,7 +324,7 @@ static bool judge_unix(struct call *c, const struct net_socket *sock, const stru
 		return answer(EINVAL, ret_reply);
 	if (addr->len > UN_HEAD && addr->a.un.sun_path[0] != '\0')
 		return judge_unix_path(c, addr, use, ret_obj, ret_reply);
-	record_addr(c, use, addr);
+	record_addr(c, sock, use, addr);
 	if ((c->s->plan->floor & (FLOOR_NETNS | FLOOR_LANDLOCK_SCOPE)) != 0)
 		return true;
 	return refuse(c, EPERM, ret_reply);
@@ -275,8 +332,8 @@ static bool judge_unix(struct call *c, const struct net_socket *sock, const stru
 
 /* Questions to the kernel (routes, addresses) are ordinary; other processes' netlink sockets are not ours to
  * reach. */
-static bool judge_netlink(struct call *c, const struct net_addr *addr, enum net_use use,
-			  struct reply *ret_reply)
+static bool judge_netlink(struct call *c, const struct net_socket *sock, const struct net_addr *addr,
+			  enum net_use use, struct reply *ret_reply)
 {
 	struct sockaddr_nl nl;
 
@@ -285,7 +342,7 @@ static bool judge_netlink(struct call *c, const struct net_addr *addr, enum net_
 	memcpy(&nl, &addr->a, sizeof(nl));
 	if ((c->s->plan->floor & FLOOR_NETNS) != 0 || (nl.nl_pid == 0 && nl.nl_groups == 0))
 		return true;
-	record_addr(c, use, addr);
+	record_addr(c, sock, use, addr);
 	return refuse(c, EPERM, ret_reply);
 }
 
@@ -299,9 +356,9 @@ bool net_judge(struct call *c, const struct net_socket *sock, const struct net_a
 	case AF_INET6:
 		return judge_inet(c, sock, addr, use, ret_reply);
 	case AF_NETLINK:
-		return judge_netlink(c, addr, use, ret_reply);
+		return judge_netlink(c, sock, addr, use, ret_reply);
 	default:
-		record_addr(c, use, addr);
+		record_addr(c, sock, use, addr);
 		return refuse(c, EPERM, ret_reply);
 	}
 }

@@ -21,6 +21,7 @@
 #include "sentry/fs.h"
 #include "sentry/net.h"
 #include "sentry/net_bound.h"
+#include "sentry/net_edge.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -100,6 +101,34 @@ static struct reply connect_now(struct call *c)
 	return fs_answer(-1);
 }
 
+/*
+ * The relay dials what is to be connected to, so that the caller is told what it would be told without us. The kernel's
+ * connect, with whatever address is in the guest's memory by then, leads to the edge, where the relay judges it.
+ */
+static struct reply ask_relay(struct call *c)
+{
+	struct relay_msg why = {.kind = RELAY_NONE};
+	struct sockaddr_storage sa;
+	struct net_address a;
+	char text[RELAY_TEXT + 8];
+	uint16_t port;
+	int r, n;
+
+	memcpy(&sa, c->path[0], sizeof(sa));
+	if (net_address_of((struct sockaddr *)&sa, (socklen_t)c->path_len[0], &a, &port) < 0)
+		return reply_deny(EINVAL);
+	r = net_edge_dial(c->s->edge, c->held[0], &a, port, &why);
+	if (r == EINTR)
+		return net_interrupted(c->held[0], SO_SNDTIMEO);
+	if (r == 0)
+		return c->level == LEVEL_OBSERVE ? reply_continue(c) : connect_now(c);
+	if (why.event != RELAY_EV_REFUSED && why.event != RELAY_EV_ADDRESS_REFUSED && why.event != RELAY_EV_LIMIT)
+		return reply_deny(r);
+	n = snprintf(text, sizeof(text), "%.*s:%u", (int)strnlen(why.text, RELAY_TEXT), why.text, port);
+	net_record(c, OP_CONNECT, text, (size_t)n);
+	return call_refuse_plain(c, r);
+}
+
 struct reply net_connect(struct call *c)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
@@ -120,11 +149,13 @@ struct reply net_connect(struct call *c)
 		return reply_deny(not_socket);
 	if (!net_judge(c, &sock, &addr, NET_CONNECT, &o, &reply))
 		return reply;
+	memcpy(c->path[0], &addr.a, sizeof(addr.a));
+	c->path_len[0] = addr.len;
+	if (c->ask_relay)
+		return call_handoff(c, ask_relay);
 	if (c->level == LEVEL_OBSERVE)
 		return reply_continue(c);
 	c->held[1] = fd_steal(&o.fd);
-	memcpy(c->path[0], &addr.a, addr.len);
-	c->path_len[0] = addr.len;
 	/* Only these wait for the other side. */
 	if (!sock.nonblocking && (sock.type == SOCK_STREAM || sock.type == SOCK_SEQPACKET))
 		return call_handoff(c, connect_now);

@@ -162,7 +162,7 @@ struct call *pool_get(struct pool *p)
 	c->next = NULL;
 	c->op = OP_NONE;
 	c->verdict = VERDICT_NULL;
-	c->judged = c->refused = c->failed = false;
+	c->judged = c->refused = c->failed = c->ask_relay = false;
 	for (int i = 0; i < CALL_PATHS; i++) {
 		c->path_err[i] = EFAULT;
 		c->path_len[i] = 0;

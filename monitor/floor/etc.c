@@ -1,10 +1,11 @@
 /*
  * Files written for the guest, on a tmpfs of the view, laid read-only over the host's: passwd and group, so
- * that the guest's ids have names and nobody else's accounts show; resolv.conf without the host's resolvers
- * (network off: no name resolves).
+ * that the guest's ids have names and nobody else's accounts show; resolv.conf without the host's resolvers: it names the
+ * relay, or nobody where the network is off. With a network, names go to the relay alone: nsswitch.conf asks files and DNS,
+ * and hosts has the guest's own names only (the relay knows the host's).
  *
  * Should: keep system accounts (programs look them up). Mustn't: show a person's account, a password hash or
- * a name server.
+ * a name server of the host's.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include "monitor/floor/floor.h"
+#include "monitor/relay/relay.h"
 #include "util/err.h"
 #include "util/fd.h"
 #include "util/mount.h"
@@ -65,10 +67,70 @@ static int file_over(int dir, const char *name, const char *text, size_t len, in
 	return mount_attach(tree, at) < 0 ? err_now() : 0;
 }
 
+/*
+ * Where /etc/resolv.conf is a link to what /run of the host has (systemd-resolved), that is missing in the view: the file is
+ * put where the link leads to.
+ */
+static int resolv_over(int dir, const char *text, int root)
+{
+	char link[256];
+	ssize_t n = readlinkat(root, "etc/resolv.conf", link, sizeof(link) - 1);
+	const char *target = "/etc/resolv.conf", *at = link;
+
+	if (n > 0) {
+		link[n] = '\0';
+		while (strncmp(at, "../", 3) == 0)
+			at += 3;
+		if (link[0] == '/')
+			target = link;
+		else if (at > link) {
+			at--;
+			target = at;
+		}
+	}
+	return file_over(dir, "resolv.conf", text, strlen(text), root, target);
+}
+
+static int nsswitch_over(int dir, int root)
+{
+	AUTO_FREE char *line = NULL;
+	char *text = NULL;
+	size_t size = 0, len = 0;
+	FILE *in = fopen("/etc/nsswitch.conf", "re");
+
+	if (in == NULL)
+		return 0; /* the C library asks files and DNS then */
+	FILE *out = open_memstream(&text, &len);
+	if (out == NULL) {
+		fclose(in);
+		return -ENOMEM;
+	}
+	while (getline(&line, &size, in) > 0)
+		if (strncmp(line, "hosts:", 6) != 0)
+			fputs(line, out);
+	fputs("hosts: files dns\n", out);
+	fclose(in);
+	int r = fclose(out) == 0 ? file_over(dir, "nsswitch.conf", text, len, root, "/etc/nsswitch.conf") : -ENOMEM;
+	free(text);
+	return r;
+}
+
+/* The run's own names. */
+static int hosts_over(int dir, int root)
+{
+	char name[256] = "", text[512];
+
+	(void)gethostname(name, sizeof(name) - 1);
+	int n = snprintf(text, sizeof(text), "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n%s%s%s",
+			 name[0] ? "127.0.1.1\t" : "", name, name[0] ? "\n" : "");
+	return file_over(dir, "hosts", text, (size_t)n, root, "/etc/hosts");
+}
+
 int etc_mount(int root, const struct places *p, const struct floor_ids *ids)
 {
-	static const char resolv[] =
-		"# written by gabion: the network is off\noptions timeout:1 attempts:1\n";
+	static const char off[] = "# written by gabion: the network is off\noptions timeout:1 attempts:1\n";
+	static const char on[] = "# written by gabion: names are answered by its relay\nnameserver " RELAY_EDGE4
+				 "\noptions timeout:5 attempts:2\n";
 	AUTO_FD int dir = -1;
 	{
 		/* A directory of the view's own /run, where the guest sees what was written for it. */
@@ -100,6 +162,10 @@ int etc_mount(int root, const struct places *p, const struct floor_ids *ids)
 	r = fclose(f) == 0 ? file_over(dir, "group", text, len, root, "/etc/group") : -ENOMEM;
 	free(text);
 	if (r == 0)
-		r = file_over(dir, "resolv.conf", resolv, sizeof(resolv) - 1, root, "/etc/resolv.conf");
+		r = resolv_over(dir, p->network ? on : off, root);
+	if (r == 0 && p->network)
+		r = nsswitch_over(dir, root);
+	if (r == 0 && p->network)
+		r = hosts_over(dir, root);
 	return r;
 }

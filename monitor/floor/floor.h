@@ -5,8 +5,9 @@
  *   ids.c       who the guest is outside, user namespace maps
  *   sources.c   on the host's side: what of the host is shown, as detached mounts, idmapped where root starts
  * it view.c      in the new namespaces: the mount tree, pivot_root etc.c       files written for the guest:
- * passwd, group, resolv.conf proc.c      the guest's /proc and /sys with their masks net.c       loopback of
- * the guest's network namespace landlock.c  Landlock domains limits.c    rlimits, no_new_privs, capabilities
+ * passwd, group, resolv.conf, hosts proc.c      the guest's /proc and /sys with their masks net.c       loopback of
+ * the guest's network namespace edge.c      the namespace behind it, where the relay listens unix.c
+ * sockets of the host's landlock.c  Landlock domains limits.c    rlimits, no_new_privs, capabilities
  *   cgroup.c    memory, pids and cpu limits (v1, v2, hybrid)
  *
  * Facts (enum floor_fact of plan.h) are only claimed for what a stage reported as built.
@@ -19,6 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "net_policy.h"
 #include "plan.h"
 #include "policy.h"
 #include "monitor/options.h"
@@ -52,6 +54,7 @@ struct places {
 	char *user; /* the guest's login name and shell for passwd */
 	char *shell;
 	uint64_t tmp_size;		   /* bytes for /tmp and the scratch directory */
+	bool network;			   /* names are answered by the relay */
 	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
 	bool home_host;			   /* home_source is the real home, shown as it is and not to be written */
 	const struct tmpfs_list *tmpfs;	   /* the run's options own it */
@@ -143,11 +146,16 @@ int sys_mount(int root);
 /* net.c: brings lo up in the calling process's network namespace. */
 int net_loopback_up(void);
 
+/* unix.c: listeners for the host's Unix sockets V[0..N) in the view, which is the root directory by now; passed to the relay over
+ * CHANNEL, each under its index. */
+struct network_unix;
+int unix_sockets(const struct network_unix *v, size_t n, int channel);
+
 /* landlock.c. ABI, or 0. */
 int landlock_abi(void);
-/* BARE: rules for what POLICY reads, writes and executes. Restricts the calling thread. RET_FACTS:
+/* BARE: rules for what POLICY reads, writes and executes, and for the ports NET (NULL: none) names. Restricts the calling thread. RET_FACTS:
  * FLOOR_LANDLOCK_*. */
-int landlock_bare(const struct policy *policy, uint32_t *ret_facts);
+int landlock_bare(const struct policy *policy, const struct net_policy *net, uint32_t *ret_facts);
 /* With a view: device nodes, signals and abstract sockets only; paths are the view's. */
 int landlock_view(uint32_t *ret_facts);
 /*

@@ -38,7 +38,14 @@ struct ruleset_attr {
 	uint64_t scoped;	     /* ABI 6 */
 };
 
+/* struct landlock_net_port_attr of ABI 4. */
+struct net_port_attr {
+	uint64_t allowed_access;
+	uint64_t port; /* host order */
+};
+
 enum {
+	RULE_NET_PORT = 2, /* LANDLOCK_RULE_NET_PORT */
 	NET_BIND_TCP = 1 << 0,
 	NET_CONNECT_TCP = 1 << 1,
 	SCOPE_ABSTRACT = 1 << 0,
@@ -200,7 +207,22 @@ static int allow_carved(const struct carve *c, const char *path)
 	return r;
 }
 
-int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
+/* Connections to the ports the network rules name; which hosts those may lead to is the sentry's to judge. */
+static int allow_ports(int ruleset, const struct net_policy *net)
+{
+	const struct net_range *v = NULL;
+	size_t n = net_policy_ports(net, NET_PROTO_TCP, &v);
+
+	for (size_t i = 0; i < n; i++)
+		for (unsigned int port = v[i].from; port <= v[i].to; port++) {
+			struct net_port_attr a = {.allowed_access = NET_CONNECT_TCP, .port = port};
+			if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) < 0)
+				return err_now();
+		}
+	return 0;
+}
+
+int landlock_bare(const struct policy *policy, const struct net_policy *net, uint32_t *ret_facts)
 {
 	int abi = landlock_abi();
 	if (abi == 0)
@@ -241,6 +263,8 @@ int landlock_bare(const struct policy *policy, uint32_t *ret_facts)
 			r = allow_path(&c, dir);
 		}
 	}
+	if (r == 0 && net != NULL && abi >= 4)
+		r = allow_ports(ruleset, net);
 	if (r == 0)
 		r = restrict_self(ruleset);
 	if (r < 0)

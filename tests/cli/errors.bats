@@ -64,10 +64,15 @@ says() {
   says run --exec '/usr/bin/*' true --- "cannot be a pattern"
 }
 
+@test "a rule about hosts that is none says what was meant" {
+  says run --net https://example.org/x true --- "did you mean example.org:443?"
+  says run --net 'example.org:https' true --- "did you mean 443?"
+  says run --net '*example.org' true --- "did you mean *.example.org?"
+  says run --net 10.1.2.3/16 true --- "did you mean 10.1.0.0/16"
+  says run --publish 80 true --- "names no ports"
+}
+
 @test "what is not there yet says what it arrives with" {
-  says run --net example.org true --- "it arrives with the network (docs/LIMITS.md); run without it: the network is off"
-  says run --unix /run/x true --- "arrives with the network"
-  says run --publish 8080:80 true --- "arrives with the network"
   says oci create x --- "arrives with the OCI runtime"
   ln -s "$GABION" "$BATS_TEST_TMPDIR/gabion-oci"
   run "$BATS_TEST_TMPDIR/gabion-oci" --version

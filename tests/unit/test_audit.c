@@ -400,7 +400,7 @@ static void test_summary(void **state)
 		 "      4x  write /nowhere/at/all  (no rule allows it)  to allow: make it outside first, then --write it\n"
 		 "      3x  exec /w/x y'z  (no rule allows it)  to allow: --exec '/w/x y'\\''z'\n"
 		 "      2x  read /etc/[a]*  (no rule allows it)  to allow: --read '/etc/\\[a\\]\\*'\n"
-		 "      1x  socket socket()  (never permitted)  to allow: --net HOST:PORT, not there yet\n"
+		 "      1x  socket socket()  (never permitted)  to allow: no option allows it\n"
 		 "      1x  call mount()  (never permitted)  to allow: no option allows it\n"
 		 "  each of them: gabion log abc\n",
 		 path, dir);
