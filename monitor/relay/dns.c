@@ -195,12 +195,12 @@ static bool reverse_address(const char *name, struct net_address *ret_a)
 			return false;
 	} else {
 		a.family = AF_INET6;
-		if (strlen(name) != 32 * 2 + strlen("ip6.arpa") || strcmp(name + 32 * 2, "ip6.arpa") != 0)
+		if (strlen(name) != 64 + strlen("ip6.arpa") || strcmp(name + 64, "ip6.arpa") != 0)
 			return false;
-		for (int i = 0; i < 32; i++) {
-			int v = digit(name[i * 2]);
+		for (int i = 0; i < 32; i++, name += 2) {
+			int v = digit(name[0]);
 
-			if (v < 0 || name[i * 2 + 1] != '.')
+			if (v < 0 || name[1] != '.')
 				return false;
 			a.bytes[15 - i / 2] |= (uint8_t)(i % 2 == 0 ? v : v << 4);
 		}

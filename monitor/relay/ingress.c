@@ -18,7 +18,7 @@
 #include "util/err.h"
 #include "util/fd.h"
 
-enum { PARKED_MOST = 512, PARKED_MS = 10000, DIALING_MOST = 2048, REACH_MS = 10000, RETRY_MS = 20, SPARES_LOW = 8 };
+enum { PARKED_MOST = 512, PARKED_MS = 10000, DIALING_MOST = 2048, REACH_MS = 10000, RETRY_MS = 20, RENEW_MS = 200, SPARES_LOW = 8 };
 
 struct listener {
 	struct listener *next;
@@ -453,7 +453,7 @@ static bool reach_unix(struct reach *x)
 
 			t->asked = true;
 			say(r, r->monitor, &m);
-			(void)loop_timer(r->loop, &x->timer, 10 * RETRY_MS);
+			(void)loop_timer(r->loop, &x->timer, RENEW_MS);
 			return false;
 		}
 		reach_over(x, false);

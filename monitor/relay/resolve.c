@@ -86,10 +86,11 @@ static int hosts_line(struct resolver *r, char *line)
 	while ((word = strtok_r(NULL, " \t\r", &save)) != NULL) {
 		if (net_name_canon(word, strlen(word), name) != 0)
 			continue;
-		struct known *k = calloc(1, sizeof(*k) + strlen(name) + 1);
+		size_t len = strlen(name);
+		struct known *k = calloc(1, sizeof(*k) + len + 1);
 		if (k == NULL)
 			return -ENOMEM;
-		strcpy(k->name, name);
+		memcpy(k->name, name, len);
 		k->a = a;
 		struct known **at = &r->hosts[hash(name)];
 		while (*at != NULL) /* in the file's order */
@@ -335,13 +336,14 @@ static struct entry *entry_of(struct resolver *r, const char *name)
 			return e;
 	if (r->cached >= RESOLVE_CACHE)
 		evict(r);
-	if (r->cached >= 2 * RESOLVE_CACHE)
+	if (r->cached >= RESOLVE_CACHE + RESOLVE_WAITING)
 		return NULL; /* all of them wait for answers */
 	at = &r->cache[hash(name)];
-	struct entry *e = calloc(1, sizeof(*e) + strlen(name) + 1);
+	size_t len = strlen(name);
+	struct entry *e = calloc(1, sizeof(*e) + len + 1);
 	if (e == NULL)
 		return NULL;
-	strcpy(e->name, name);
+	memcpy(e->name, name, len);
 	e->r = r;
 	e->next = *at;
 	*at = e;

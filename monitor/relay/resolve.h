@@ -11,7 +11,7 @@
 #include "monitor/relay/loop.h"
 #include "net_policy.h"
 
-enum { RESOLVE_ADDRESSES = 8, RESOLVE_CACHE = 1024 };
+enum { RESOLVE_ADDRESSES = 8, RESOLVE_CACHE = 1024, RESOLVE_WAITING = 1024 };
 
 struct resolver;
 struct question;
