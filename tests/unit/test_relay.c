@@ -599,7 +599,7 @@ static int limited(void **state)
 
 static void test_limits(void **state)
 {
-	struct flood f = { .bytes = 8u << 20 };
+	struct flood f = { .bytes = 64u << 20 };
 	static uint8_t buf[100000];
 	pthread_t t;
 	struct timespec a, b;
