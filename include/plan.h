@@ -17,6 +17,7 @@
 enum level {
 	LEVEL_DENY = 0, /* errno from the filter */
 	LEVEL_EMULATE,  /* notified, performed by the sentry */
+	LEVEL_VERIFY,   /* exec alone: notified, decided, continued under the tracer, which compares what was loaded */
 	LEVEL_OBSERVE,  /* notified, recorded, refused early with a reason, else continued: the floor holds every rule */
 	LEVEL_NATIVE,   /* allowed by the filter: the floor holds every rule and nobody asked for a record */
 };
@@ -55,9 +56,10 @@ enum floor_fact {
 	FLOOR_NNP = 1 << 9,          /* no_new_privs, empty capability sets */
 	FLOOR_CGROUP_KILL = 1 << 10,
 	FLOOR_STDIO = 1 << 11, /* no descriptor the guest is given is a file that could be executed through it */
+	FLOOR_TRACER = 1 << 12, /* not of the floor, but asked like it: the tracer can verify an exec */
 };
 
-#define FLOOR_FACTS_END (1 << 12)
+#define FLOOR_FACTS_END (1 << 13)
 
 struct plan_wish {
 	bool mediate_all;   /* --mediate all: emulate wherever emulation exists */
@@ -69,6 +71,7 @@ struct plan {
 	const char *why[PLAN_COUNT]; /* static text: which fact or rule made it so */
 	const char *gap[PLAN_COUNT]; /* static text: what neither floor nor emulation can hold on this host; NULL: nothing */
 	uint32_t floor;              /* the floor facts it was made for */
+	bool exec_held;              /* the floor alone holds every exec rule, also where they are verified all the same */
 };
 
 #define PLAN_NULL ((struct plan){ .floor = 0 })
@@ -90,6 +93,8 @@ bool plan_pair(size_t i, struct plan_pair *ret_pair);
  * host's (there no mount is made: the plan has it emulated), nowhere lifted. The view asks this and the plan relies on it.
  */
 bool plan_masks(const struct policy *p, size_t i);
+/* Whether the tracer would make a difference: to be asked of a plan made without FLOOR_TRACER. */
+bool plan_wants_tracer(const struct plan *plan, const struct plan_wish *wish);
 
 /* The key that governs a row (FAM_OPEN: PLAN_WRITE, the stricter to be asked); PLAN_COUNT where none does. */
 enum plan_key plan_key_of(const struct sys_row *row);

@@ -16,7 +16,7 @@
  * the longest write rule that matches, so what is writable executes only where that was said of it. A hide, protect
  * or keys rule counts where it is at least as long as that read or write rule (the stricter on a tie); with ** it
  * counts at every depth. An except rule lifts those added before it. A restriction never
- * opens anything. Nothing matched: denied.
+ * opens anything. An exec_deny rule counts wherever it matches, and says nothing of reading. Nothing matched: denied.
  */
 #ifndef GABION_POLICY_H
 #define GABION_POLICY_H
@@ -36,6 +36,7 @@ enum rule_kind {
 	RULE_READ,
 	RULE_WRITE,    /* implies read */
 	RULE_EXEC,
+	RULE_EXEC_DENY, /* not executed whatever allows it: EACCES for OP_EXEC; with arguments only with these */
 	RULE_KIND_COUNT
 };
 
@@ -45,6 +46,7 @@ struct rule {
 	size_t literal_len; /* length of the pattern before the first glob character; all of it: no globs, a path */
 	char *pattern;      /* normalised: no //, /. or trailing /, no backslashes where it is a path; a ** at the
 	                       end only where it makes a restriction without other globs float */
+	char **args;        /* EXEC_DENY: patterns of argv[1..], NULL-terminated; NULL: whatever the arguments */
 	char *origin;       /* where it was written: "profile agent", "--protect", "FILE:LINE:COL" */
 	unsigned int id;    /* index in the policy, stable for its life: names the rule in records */
 };
@@ -69,6 +71,11 @@ int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char
  * every write rule without globs, WRITTEN_MOUNTS changes nothing. -ENOMEM.
  */
 int policy_builder_written(struct policy_builder *b, enum written_mode mode);
+/*
+ * Adds RULE_EXEC_DENY with patterns of arguments (NULL-terminated, copied; NULL: none, as policy_builder_add()). A pattern
+ * matches one argument, with *, ? and [...] for any of its bytes; "**" stands for any number of arguments. Patterns are of argv[1] on.
+ */
+int policy_builder_deny_exec(struct policy_builder *b, const char *pattern, const char *const *args, const char *origin);
 /* Sorts and freezes what was collected; the builder may be used on and compiled again. */
 int policy_compile(const struct policy_builder *b, struct policy **ret_p);
 struct policy *policy_free(struct policy *p);
@@ -112,6 +119,13 @@ struct verdict policy_path_rename(const struct policy *p, const char *from, size
  * any restriction than the neighbour's plants nothing.
  */
 struct verdict policy_path_link(const struct policy *p, const char *path, size_t len, const char *text);
+/* Whether a rule about arguments speaks of the program at PATH. */
+bool policy_wants_args(const struct policy *p, const char *path, size_t len);
+/*
+ * Decides whether the program at canonical PATH may be executed with ARGS, its arguments from argv[1] on: only what rules about
+ * arguments say. A help against mistakes: what a program does need not show in its arguments.
+ */
+struct verdict policy_exec_args(const struct policy *p, const char *path, size_t len, const char *const *args, size_t n);
 
 /* Whether rule I hides something where no mount can hide it: with globs, or inside what may be written and is not private. */
 bool policy_hides_within(const struct policy *p, size_t i);

@@ -19,6 +19,7 @@ enum record_flag {
 	RECORD_CONTINUED = 1 << 1, /* left to the kernel */
 	RECORD_FAILED = 1 << 2,    /* permitted, and the kernel answered an errno when it was performed */
 	RECORD_INTERNAL = 1 << 3,  /* a failure of ours denied it */
+	RECORD_KILLED = 1 << 4,	   /* what was loaded, object, was not what had been permitted: its process was killed */
 };
 
 /* One decision. Text fields are byte strings of the guest: not UTF-8, no promise about control characters. */

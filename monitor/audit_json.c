@@ -256,6 +256,8 @@ void audit_json(struct text *t, struct audit_clock *clock, const struct record *
 	}
 	if (r->flags & RECORD_INTERNAL)
 		text_str(t, ",\"internal\":true");
+	if (r->flags & RECORD_KILLED)
+		text_str(t, ",\"killed\":true");
 	if (policy && r->rule < policy_rule_count(policy))
 		put_rule(t, policy_rule(policy, r->rule));
 	key_string(t, ",\"level\":", plan_level_name(r->level), strlen(plan_level_name(r->level)));

@@ -324,6 +324,7 @@ static const char *option_of(enum rule_kind k, enum rule_kind refused_by)
 	case RULE_EXCEPT:
 		return refused_by == RULE_HIDE ? "--unhide" : "--unprotect";
 	case RULE_NONE:
+	case RULE_EXEC_DENY:
 	case RULE_HIDE:
 	case RULE_PROTECT:
 	case RULE_KEYS:

@@ -1,11 +1,11 @@
 /*
  * Starting a run.
  *
- *   monitor --clone(user, pid, mount, net, ipc, uts, cgroup)--> sentry --clone(pid)--> init --fork--> command
+ *   monitor --clone(user, pid, mount, net, ipc, uts, cgroup)--> sentry --fork--> tracer --clone(pid)--> init --fork--> command
  *
  * The monitor writes the id maps and lets the sentry's process go on; that process builds the view with the
- * capabilities it has in the new user namespace, starts init, becomes the guest's ids with three capabilities
- * left (SYS_PTRACE, SETUID, SETGID, inside the namespace only), takes the listener from the command's process
+ * capabilities it has in the new user namespace, starts the tracer, which starts init (tracer.h says why), becomes the guest's ids
+ * with three capabilities left (SYS_PTRACE, SETUID, SETGID, inside the namespace only), takes the listener from the command's process
  * and confines itself. In bare mode there are no namespaces and no capabilities: the sentry takes on a
  * Landlock domain before it forks init, so that both have the same.
  *
@@ -34,12 +34,14 @@
 
 #include "monitor/floor/edge.h"
 #include "monitor/launch.h"
+#include "monitor/tracer.h"
 #include "sentry.h"
 #include "util/err.h"
 #include "util/fd.h"
 #include "util/mount.h"
 
 #define SENTRY_CAPS ((1ULL << 19) | (1ULL << 7) | (1ULL << 6)) /* SYS_PTRACE, SETUID, SETGID */
+#define TRACER_CAPS ((1ULL << 19) | (1ULL << 5)) /* SYS_PTRACE, KILL: of a guest of several ids */
 #define NAMESPACES                                                                                           \
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |           \
 	 CLONE_NEWCGROUP)
@@ -62,6 +64,8 @@ struct ends {
 	int control[2];
 	int init[2];   /* [0] monitor, [1] init */
 	int report[2]; /* [0] sentry, [1] init and command */
+	int trace[2];  /* [0] sentry, [1] tracer */
+	int snapshots[2]; /* [0] monitor, [1] tracer */
 	int go[2];     /* monitor writes when the maps are there, and again when the filter is */
 	struct filter_box *box;
 };
@@ -254,6 +258,41 @@ static void no_user_namespaces(void)
 	(void)!write(fd, "0", 1);
 }
 
+/*
+ * Starts init, tells the sentry its id, and becomes the tracer. Its parent's death is its own; in bare mode init then ends the
+ * tree, as its own parent is gone.
+ */
+static _Noreturn void tracer_process(const struct launch *l, struct ends *e, struct init_config *cfg, int proc_fd)
+{
+	bool spaces = l->ids->mode != FLOOR_BARE;
+	int r = 0;
+
+	close(e->trace[0]);
+	pid_t init = (pid_t)syscall(SYS_clone, (spaces ? CLONE_NEWPID : 0) | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (init < 0)
+		stage_failed(e, errno, "pid namespace");
+	if (init == 0) {
+		close(e->start[1]);
+		close(e->control[1]);
+		close(e->report[0]);
+		close(e->trace[1]);
+		close(e->snapshots[1]);
+		init_main(cfg);
+	}
+	if (write(e->trace[1], &init, sizeof(init)) != sizeof(init))
+		_exit(EXIT_FAILURE);
+	if (spaces && (r = launch_become_guest(l->ids, TRACER_CAPS)) < 0)
+		stage_failed(e, r, "ids of the tracer");
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || limits_no_new_privs() < 0 ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || drop_stdio() < 0)
+		stage_failed(e, errno, "isolation of the tracer");
+	struct tracer_config tc = {.sentry = e->trace[1], .snapshots = e->snapshots[1], .proc_fd = proc_fd};
+	int keep[] = {tc.sentry, tc.snapshots, tc.proc_fd};
+	if (launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
+		_exit(EXIT_FAILURE);
+	tracer_run(&tc);
+}
+
 static _Noreturn void sentry_process(const struct launch *l, struct ends *e, struct sources *host)
 {
 	bool spaces = l->ids->mode != FLOOR_BARE;
@@ -266,6 +305,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	close(e->start[0]);
 	close(e->control[0]);
 	close(e->init[0]);
+	close(e->snapshots[0]);
 	close(e->go[1]);
 	if (spaces && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		stage_failed(e, errno, "parent death signal");
@@ -325,19 +365,22 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	cfg.hand = hand[1];
 	if (setsockopt(e->report[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
 		stage_failed(e, errno, "credentials");
-	pid_t init = (pid_t)syscall(SYS_clone, (spaces ? CLONE_NEWPID : 0) | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (init < 0)
-		stage_failed(e, errno, "pid namespace");
-	if (init == 0) {
-		close(e->start[1]);
-		close(e->control[1]);
-		close(e->report[0]);
+	pid_t init = -1;
+	pid_t tracer = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (tracer < 0)
+		stage_failed(e, errno, "tracer");
+	if (tracer == 0) {
 		close(hand[0]);
 		fd_close(master);
 		fd_close(keeper);
 		fd_close(l->relay);
-		init_main(&cfg);
+		tracer_process(l, e, &cfg, proc_fd);
 	}
+	close(e->trace[1]);
+	close(e->snapshots[1]);
+	/* The tracer has said why, where it could not start init. */
+	if (read(e->trace[0], &init, sizeof(init)) != sizeof(init))
+		_exit(EXIT_FAILURE);
 	close(e->init[1]);
 	close(e->report[1]);
 	close(hand[1]);
@@ -353,7 +396,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	close(hand[0]); /* init may go on */
 	if ((r = send_started(e, master)) < 0)
 		stage_failed(e, r, "start");
-	int keep[] = {proc_fd, listener, e->control[1], e->report[0], record_eventfd(l->ring), l->relay, keeper};
+	int keep[] = {proc_fd, listener, e->control[1], e->report[0], e->trace[0], record_eventfd(l->ring), l->relay, keeper};
 	if (launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(EXIT_FAILURE);
 	if (write(e->report[0], "g", 1) != 1)
@@ -362,6 +405,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	struct sentry_config sc = {.listener = listener,
 				   .proc_fd = proc_fd,
 				   .control = e->control[1],
+				   .tracer = e->trace[0],
+				   .memfd_exec = l->o->memfd_exec,
 				   .init = init,
 				   .rules = l->rules,
 				   .policy = l->policy,
@@ -387,6 +432,8 @@ static int make_ends(struct ends *e)
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->control) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->init) < 0 ||
 	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->report) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->trace) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, e->snapshots) < 0 ||
 	    pipe2(e->go, O_CLOEXEC) < 0)
 		return err_now();
 	return 0;
@@ -469,7 +516,7 @@ static int can_open(void)
 int launch_start(const struct launch *l, struct launched *ret, struct launch_failure *ret_failure)
 {
 	struct launched d = LAUNCHED_NULL;
-	struct ends e = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, NULL};
+	struct ends e = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, NULL};
 	struct sources s = SOURCES_NULL;
 	int r = make_ends(&e);
 
@@ -503,8 +550,12 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 	close(e.init[1]);
 	close(e.report[0]);
 	close(e.report[1]);
+	close(e.trace[0]);
+	close(e.trace[1]);
+	close(e.snapshots[1]);
 	close(e.go[0]);
 	d.control = e.control[0];
+	d.snapshots = e.snapshots[0];
 	d.init = e.init[0];
 	if (r == 0 && l->ids->mode != FLOOR_BARE && (r = ids_write_maps(l->ids, d.sentry)) < 0)
 		r = failure(ret_failure, r, "id maps");
@@ -536,6 +587,7 @@ int launch_start(const struct launch *l, struct launched *ret, struct launch_fai
 		}
 		fd_close(d.control);
 		fd_close(d.init);
+		fd_close(d.snapshots);
 		fd_close(d.sentry_pidfd);
 		fd_close(d.userns);
 		fd_close(d.mntns);

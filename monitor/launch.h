@@ -50,12 +50,13 @@ struct launched {
 	int sentry_pidfd;
 	int control; /* to the sentry: struct sentry_msg */
 	int init;    /* to init: struct init_msg */
+	int snapshots; /* from the tracer: struct tracer_snapshot (tracer_msg.h), each with a memory file */
 	int userns, mntns; /* its user and mount namespace, -1 in bare mode: for widening */
 	int master;  /* pty of the guest, -1 without a terminal */
 };
 
 #define LAUNCHED_NULL                                                                                        \
-	((struct launched){.sentry = -1, .sentry_pidfd = -1, .control = -1, .init = -1, .userns = -1, .mntns = -1, .master = -1})
+	((struct launched){.sentry = -1, .sentry_pidfd = -1, .control = -1, .init = -1, .snapshots = -1, .userns = -1, .mntns = -1, .master = -1})
 
 /* Why a start failed: the stage, and its errno. */
 struct launch_failure {

@@ -17,6 +17,7 @@
 #include "monitor/rules.h"
 #include "monitor/scratch.h"
 #include "monitor/state.h"
+#include "monitor/tracer.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -239,7 +240,11 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		return r;
 	}
 	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
-	plan_make(p.policy, expected_facts(mode), &wish, &p.plan);
+	uint32_t facts = expected_facts(mode);
+	plan_make(p.policy, facts, &wish, &p.plan);
+	/* Asking costs a process: only where the answer counts. */
+	if (plan_wants_tracer(&p.plan, &wish) && tracer_works())
+		plan_make(p.policy, facts | FLOOR_TRACER, &wish, &p.plan);
 	*ret_p = p;
 	return 0;
 }

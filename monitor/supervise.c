@@ -58,7 +58,7 @@ struct run {
 	struct audit *audit;
 	struct control *control;
 	struct cgroup *cgroup;
-	struct idle tracer, relay; /* the relay where there is no network */
+	struct idle relay; /* where there is no network */
 	struct network net;
 	struct sock_fprog self; /* the monitor's own filter */
 	int early, listed;      /* what became of meanwhile() */
@@ -277,7 +277,6 @@ static void end_tree(struct run *r)
 {
 	if (r->l.sentry > 0)
 		(void)syscall(SYS_pidfd_send_signal, r->l.sentry_pidfd, SIGKILL, NULL, 0);
-	idle_stop(&r->tracer);
 	idle_stop(&r->relay);
 	while (r->l.sentry > 0 && waitpid(r->l.sentry, NULL, 0) < 0 && errno == EINTR)
 		;
@@ -289,6 +288,7 @@ static void end_tree(struct run *r)
 	}
 	r->l.init = fd_close(r->l.init);
 	r->l.control = fd_close(r->l.control);
+	r->l.snapshots = fd_close(r->l.snapshots);
 	r->l.sentry_pidfd = fd_close(r->l.sentry_pidfd);
 }
 
@@ -361,11 +361,9 @@ static void meanwhile(void *ctx)
 	struct control_ops ops = {.allow = allow, .ctx = r};
 
 	r->early = 0;
-	if (r->tracer.pid < 0)
-		r->early = idle_start("gabion: tracer", &r->tracer);
-	if (r->early == 0 && r->p.net.policy != NULL)
+	if (r->p.net.policy != NULL)
 		r->early = network_start(&r->net, &r->p.net);
-	else if (r->early == 0 && r->relay.pid < 0)
+	else if (r->relay.pid < 0)
 		r->early = idle_start("gabion: relay", &r->relay);
 	if (r->early == 0 && r->self.len == 0)
 		r->early = isolate_monitor_build(&r->self);
@@ -510,7 +508,6 @@ int supervise_run(const struct run_options *o)
 	struct run r = {.o = o,
 			.p = PREPARED_NULL,
 			.l = LAUNCHED_NULL,
-			.tracer = IDLE_NULL,
 			.relay = IDLE_NULL,
 			.net = NETWORK_NULL,
 			.sigfd = -1,

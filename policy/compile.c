@@ -128,6 +128,9 @@ static enum slot slot_of(const struct rule *r)
 		return SLOT_WRITE;
 	case RULE_EXEC:
 		return SLOT_EXEC;
+	case RULE_EXEC_DENY:
+		/* Arguments are judged apart: exec_args.c. */
+		return r->args == NULL ? SLOT_EXEC_DENY : SLOT_COUNT;
 	case RULE_HIDE:
 		return r->floating ? SLOT_HIDE_DEEP : SLOT_HIDE;
 	case RULE_PROTECT:
@@ -302,6 +305,7 @@ static bool pins(const struct policy *p, size_t i)
 	case RULE_EXCEPT:
 	case RULE_WRITE:
 	case RULE_EXEC:
+	case RULE_EXEC_DENY:
 	case RULE_KIND_COUNT:
 		break;
 	}
@@ -339,8 +343,11 @@ static int rules_copy(const struct policy_builder *b, struct policy *p)
 		*r = b->rules[i].rule;
 		r->pattern = strdup(r->pattern);
 		r->origin = strdup(r->origin);
+		r->args = NULL;
 		p->n++;
 		if (!r->pattern || !r->origin)
+			return -ENOMEM;
+		if (b->rules[i].rule.args && rule_args_copy((const char *const *)b->rules[i].rule.args, &r->args) < 0)
 			return -ENOMEM;
 		p->weight[i] = b->rules[i].weight;
 		p->literal[i] = b->rules[i].literal;
@@ -395,8 +402,10 @@ static int fill(struct making *m)
 			r = node_of(m, p->rules[i].pattern, p->weight[i], &at);
 			if (r < 0)
 				break;
-			p->nodes[at].slot[slot_of(&p->rules[i])] = (int32_t)i;
-			p->nodes[at].flags |= NODE_RULES;
+			if (slot_of(&p->rules[i]) != SLOT_COUNT) {
+				p->nodes[at].slot[slot_of(&p->rules[i])] = (int32_t)i;
+				p->nodes[at].flags |= NODE_RULES;
+			}
 		} else {
 			struct glob_rule *g = &p->globs[p->glob_count];
 
@@ -458,8 +467,7 @@ struct policy *policy_free(struct policy *p)
 	if (!p)
 		return NULL;
 	for (size_t i = 0; i < p->n; i++) {
-		free(p->rules[i].pattern);
-		free(p->rules[i].origin);
+		rule_clear(&p->rules[i]);
 	}
 	for (size_t i = 0; p->private && p->private[i]; i++)
 		free(p->private[i]);

@@ -22,6 +22,7 @@ enum slot {
 	SLOT_READ = 0,
 	SLOT_WRITE,
 	SLOT_EXEC,
+	SLOT_EXEC_DENY,
 	SLOT_HIDE,
 	SLOT_PROTECT,
 	SLOT_HIDE_DEEP, /* floating */

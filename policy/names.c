@@ -18,6 +18,8 @@ const char *rule_kind_name(enum rule_kind k)
 		return "write";
 	case RULE_EXEC:
 		return "exec";
+	case RULE_EXEC_DENY:
+		return "deny-exec";
 	case RULE_NONE:
 	case RULE_KIND_COUNT:
 		break;

@@ -233,6 +233,7 @@ uint32_t narrow_level_action(enum level level)
 	case LEVEL_NATIVE:
 		return SCMP_ACT_ALLOW;
 	case LEVEL_OBSERVE:
+	case LEVEL_VERIFY:
 	case LEVEL_EMULATE:
 		return SCMP_ACT_NOTIFY;
 	case LEVEL_DENY:

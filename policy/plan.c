@@ -18,8 +18,11 @@
  * - Landlock can only allow, by hierarchy: a restriction below something allowed is held at most for what exists
  *   at start (the floor allows the rest entry by entry), which is enough for exec, not for hide. It does not
  *   speak of metadata, chdir, Unix sockets or O_PATH: of the guest's paths it holds execve alone.
- * - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is denied, and the
- *   run with it: the caller has to say so before it starts.
+ * - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is verified by the tracer, which
+ *   knows what was loaded by its inode; mapping a file executable, as the ELF interpreter does with its argument, is the
+ *   mounts' alone. Without the tracer exec is denied, and the run with it: the caller has to say so before it starts.
+ * - A deny-exec rule without globs is held by a noexec mount of the object where nothing there is writable, or where all of
+ *   the writable place is noexec; by Landlock likewise, entry by entry. One about arguments is the tracer's.
  */
 #include "plan.h"
 
@@ -40,11 +43,15 @@ enum cond {
 	COND_NOEXEC_INSIDE = 1 << 6, /* a write rule without exec inside a writable place that may be executed */
 	COND_HIDE_MASK = 1 << 7,   /* a hide rule a mask is made for: its name shows */
 	COND_NOT_ALL_READ = 1 << 8, /* not everything may be read */
+	COND_DENY_GLOB = 1 << 9,    /* a deny-exec rule with globs */
+	COND_DENY_INSIDE = 1 << 10, /* a deny-exec rule inside a writable place that executes */
+	COND_DENY_ARGS = 1 << 11,   /* a deny-exec rule about arguments */
 };
 
 #define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
 #define VIEW_READS  (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
-#define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB)
+#define DENIES	    (COND_DENY_GLOB | COND_DENY_INSIDE | COND_DENY_ARGS)
+#define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB | DENIES)
 
 enum { WISH_ANY = 0, WISH_RECORD, WISH_NO_RECORD };
 
@@ -90,9 +97,9 @@ static const struct row rows[] = {
 	  "noexec mounts hold every exec rule but one inside a place that may be executed",
 	  "a writable place without exec lies inside one with it: a file in there could be executed if its path is swapped in "
 	  "time" },
-	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | COND_HIDE_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES | COND_HIDE_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
 	  "Landlock holds every exec rule for execve", "mapping a file executable is held by nothing" },
-	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB, WISH_ANY, LEVEL_OBSERVE, "Landlock holds every exec rule for execve",
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES, WISH_ANY, LEVEL_OBSERVE, "Landlock holds every exec rule for execve",
 	  "mapping a file executable is held by nothing, and what a hide rule with globs names could be executed, not read, if "
 	  "its path is swapped in time" },
 
@@ -159,6 +166,10 @@ static const struct {
 	{COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
 	 "a write rule with globs names what must not be executed: no mount can hold that, and exec cannot "
 	 "be emulated"},
+	{COND_DENY_GLOB, KEY(PLAN_EXEC), "a rule that denies execution has globs, and there is no tracer to verify an exec"},
+	{COND_DENY_INSIDE, KEY(PLAN_EXEC),
+	 "a rule denies execution inside a writable place, and there is no tracer to verify an exec"},
+	{COND_DENY_ARGS, KEY(PLAN_EXEC), "a rule speaks of arguments, and there is no tracer to look at them"},
 	{COND_NOT_ALL_EXEC, KEY(PLAN_EXEC),
 	 "not everything read-only may be executed: mounts alone do not hold that, and exec cannot be "
 	 "emulated"},
@@ -258,6 +269,23 @@ static unsigned int allow_conds(const struct policy *p, size_t i)
 	return c;
 }
 
+/* A noexec mount holds it where no name of the guest's making is: inside a writable place no mount is made. */
+static unsigned int deny_conds(const struct policy *p, size_t i)
+{
+	const struct rule *r = &p->rules[i];
+
+	if (r->args)
+		return COND_DENY_ARGS;
+	if (!p->literal[i])
+		return COND_DENY_GLOB;
+	for (size_t k = 0; k < p->n; k++)
+		if (p->rules[k].kind == RULE_WRITE && p->literal[k] &&
+		    path_covers(p->rules[k].pattern, p->weight[k], r->pattern) &&
+		    policy_path(p, OP_EXEC, p->rules[k].pattern, p->weight[k]).kind == VERDICT_ALLOW)
+			return COND_DENY_INSIDE;
+	return 0;
+}
+
 static unsigned int conds(const struct policy *p)
 {
 	unsigned int c = 0;
@@ -280,6 +308,9 @@ static unsigned int conds(const struct policy *p)
 		case RULE_EXEC:
 			if (!p->literal[i])
 				c |= COND_EXEC_GLOB;
+			break;
+		case RULE_EXEC_DENY:
+			c |= deny_conds(p, i);
 			break;
 		case RULE_NONE:
 		case RULE_PROTECT:
@@ -325,6 +356,11 @@ static bool can_emulate(enum plan_key k)
 	return false;
 }
 
+bool plan_wants_tracer(const struct plan *plan, const struct plan_wish *wish)
+{
+	return wish->mediate_all || plan->level[PLAN_EXEC] == LEVEL_DENY;
+}
+
 static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct plan_wish *wish,
 		   struct plan *plan)
 {
@@ -350,6 +386,23 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 		}
 }
 
+/* What the tracer makes of exec where the floor does not hold its rules, or nothing is to be left to it. */
+static void verify(const struct plan_wish *wish, struct plan *plan)
+{
+	plan->exec_held = plan->level[PLAN_EXEC] >= LEVEL_OBSERVE;
+	if ((plan->floor & FLOOR_TRACER) == 0 || !plan_wants_tracer(plan, wish))
+		return;
+	plan->why[PLAN_EXEC] = plan->exec_held ? "--mediate all: what was loaded is compared before it runs"
+					       : "what was loaded is compared before it runs";
+	plan->gap[PLAN_EXEC] = NULL;
+	if (!(plan->floor & FLOOR_VIEW_NOEXEC))
+		plan->gap[PLAN_EXEC] = "mapping a file executable, as ld.so does with its argument, is held by nothing";
+	else if (!plan->exec_held)
+		plan->gap[PLAN_EXEC] = "mapping a file executable, as ld.so does with its argument, is held by noexec mounts alone: not "
+				       "for patterns, arguments and what lies in a writable place that executes";
+	plan->level[PLAN_EXEC] = LEVEL_VERIFY;
+}
+
 bool plan_pair(size_t i, struct plan_pair *ret_pair)
 {
 	if (i >= ARRAY_LEN(rows))
@@ -366,6 +419,7 @@ void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *w
 
 	for (int k = 0; k < PLAN_COUNT; k++)
 		decide((enum plan_key)k, floor, c, wish, &plan);
+	verify(wish, &plan);
 	*ret_plan = plan;
 }
 
@@ -429,6 +483,8 @@ const char *plan_level_name(enum level l)
 		return "deny";
 	case LEVEL_EMULATE:
 		return "emulate";
+	case LEVEL_VERIFY:
+		return "verify";
 	case LEVEL_OBSERVE:
 		return "observe";
 	case LEVEL_NATIVE:
@@ -462,6 +518,8 @@ const char *plan_fact_name(enum floor_fact f)
 		return "no-new-privs";
 	case FLOOR_CGROUP_KILL:
 		return "cgroup-kill";
+	case FLOOR_TRACER:
+		return "tracer";
 	case FLOOR_STDIO:
 		return "stdio";
 	}

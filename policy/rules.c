@@ -173,10 +173,8 @@ struct policy_builder *policy_builder_free(struct policy_builder *b)
 {
 	if (!b)
 		return NULL;
-	for (size_t i = 0; i < b->n; i++) {
-		free(b->rules[i].rule.pattern);
-		free(b->rules[i].rule.origin);
-	}
+	for (size_t i = 0; i < b->n; i++)
+		rule_clear(&b->rules[i].rule);
 	for (size_t i = 0; i < b->private_count; i++)
 		free(b->private[i]);
 	free(b->private);
@@ -238,10 +236,64 @@ int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char
 	r = add_temp(b, &b->rules[b->n - 1]);
 	if (r < 0) {
 		b->n--;
-		free(b->rules[b->n].rule.pattern);
-		free(b->rules[b->n].rule.origin);
+		rule_clear(&b->rules[b->n].rule);
 	}
 	return r;
+}
+
+int rule_args_copy(const char *const *args, char ***ret_args)
+{
+	size_t n = 0;
+	char **copy;
+
+	while (args[n])
+		n++;
+	copy = calloc(n + 1, sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		copy[i] = strdup(args[i]);
+		if (!copy[i]) {
+			while (i > 0)
+				free(copy[--i]);
+			free(copy);
+			return -ENOMEM;
+		}
+	}
+	*ret_args = copy;
+	return 0;
+}
+
+void rule_clear(struct rule *r)
+{
+	for (size_t i = 0; r->args && r->args[i]; i++)
+		free(r->args[i]);
+	free(r->args);
+	free(r->pattern);
+	free(r->origin);
+	*r = (struct rule){.kind = RULE_NONE};
+}
+
+int policy_builder_deny_exec(struct policy_builder *b, const char *pattern, const char *const *args, const char *origin)
+{
+	char **copy = NULL;
+	int r = 0;
+
+	for (size_t i = 0; args && args[i]; i++)
+		if (strcmp(args[i], "**") != 0 && glob_component_kind(args[i], strlen(args[i])) < 0)
+			return -EINVAL;
+	if (args)
+		r = rule_args_copy(args, &copy);
+	if (r == 0)
+		r = policy_builder_add(b, RULE_EXEC_DENY, pattern, origin);
+	if (r < 0) {
+		struct rule none = {.args = copy};
+
+		rule_clear(&none);
+		return r;
+	}
+	b->rules[b->n - 1].rule.args = copy;
+	return 0;
 }
 
 int policy_builder_private(struct policy_builder *b, const char *path)

@@ -20,4 +20,9 @@ struct policy_builder {
 	int write_errno;
 };
 
+/* Copies the NULL-terminated ARGS. -ENOMEM. */
+int rule_args_copy(const char *const *args, char ***ret_args);
+/* Frees what R holds. */
+void rule_clear(struct rule *r);
+
 #endif

@@ -27,7 +27,7 @@ struct walk {
 	struct hit allow;  /* read or write rule that decides */
 	bool allow_writes; /* it is a write rule */
 	struct hit write;  /* longest write rule */
-	struct hit exec;
+	struct hit exec, exec_deny;
 	struct hit hide, protect;
 	struct hit hide_deep, protect_deep;
 	struct hit keys, keys_deep;
@@ -54,6 +54,9 @@ static void match(struct walk *w, enum slot slot, int32_t rule, uint32_t weight)
 		break;
 	case SLOT_EXEC:
 		take(&w->exec, rule, weight);
+		break;
+	case SLOT_EXEC_DENY:
+		take(&w->exec_deny, rule, weight);
 		break;
 	case SLOT_HIDE:
 		if (rule > w->since)
@@ -97,6 +100,9 @@ static enum slot slot_of(const struct rule *r)
 		return SLOT_WRITE;
 	case RULE_EXEC:
 		return SLOT_EXEC;
+	case RULE_EXEC_DENY:
+		/* Arguments are judged apart: exec_args.c. */
+		return r->args == NULL ? SLOT_EXEC_DENY : SLOT_COUNT;
 	case RULE_HIDE:
 		return r->floating ? SLOT_HIDE_DEEP : SLOT_HIDE;
 	case RULE_PROTECT:
@@ -165,6 +171,7 @@ static void walk_once(const struct policy *p, const char *path, size_t len, int3
 			   .allow = HIT_NULL,
 			   .write = HIT_NULL,
 			   .exec = HIT_NULL,
+			   .exec_deny = HIT_NULL,
 			   .hide = HIT_NULL,
 			   .protect = HIT_NULL,
 			   .hide_deep = HIT_NULL,
@@ -271,6 +278,8 @@ static struct verdict judge_write(const struct policy *p, const struct walk *w)
 
 static struct verdict judge_exec(const struct policy *p, const struct walk *w)
 {
+	if (w->exec_deny.rule != RULE_UNSET)
+		return deny(p, EACCES, w->exec_deny.rule);
 	if (w->exec.rule == RULE_UNSET)
 		return deny(p, EACCES, RULE_UNSET);
 	if (w->write.rule != RULE_UNSET && w->write.weight > w->exec.weight)
@@ -332,6 +341,7 @@ static bool holds_by_name(const struct policy *p, uint32_t rule)
 	case RULE_EXCEPT:
 	case RULE_WRITE:
 	case RULE_EXEC:
+	case RULE_EXEC_DENY:
 	case RULE_KIND_COUNT:
 		break;
 	}

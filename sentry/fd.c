@@ -7,7 +7,8 @@
  * memfd_create: made here without the right to be executed, for good (MFD_NOEXEC_SEAL, 6.3), since nothing
  * keeps a sibling from putting such a descriptor under the number or the path that an exec was permitted for.
  * It can be mapped for execution as before, as any memory can. Who did not ask for seals gets none but that
- * one. Older kernels know no such flag; there only the exec family refuses it.
+ * one. Older kernels know no such flag; there only the exec family refuses it. Where the policy says that memory files
+ * may execute they are made as asked for.
  *
  * Syscalls: fchmod, fchown, fsetxattr, fremovexattr, memfd_create, fcntl, fstat, and memory for the value.
  */
@@ -147,9 +148,9 @@ struct reply fd_memfd_create(struct call *c)
 	r = fs_read_str(c, c->ev.args[0], name, sizeof(name));
 	if (r != 0)
 		return r == ENAMETOOLONG ? reply_deny(EINVAL) : fs_fault(r);
-	made = (flags & ~MFD_EXEC) | MFD_CLOEXEC | MFD_NOEXEC_SEAL;
+	made = c->s->memfd_exec ? flags | MFD_CLOEXEC : (flags & ~MFD_EXEC) | MFD_CLOEXEC | MFD_NOEXEC_SEAL;
 	fd = memfd_create(name, made);
-	if (fd >= 0 && (flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) == 0 &&
+	if (fd >= 0 && !c->s->memfd_exec && (flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL)) == 0 &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL) < 0)
 		return fs_answer(-1);
 	if (fd < 0 && errno == EINVAL)

@@ -21,6 +21,7 @@
 #include "sentry/copyin.h"
 #include "sentry/backlog.h"
 #include "sentry/pool.h"
+#include "sentry/trace.h"
 #include "util/err.h"
 
 /* The guest's ERESTARTSYS: the kernel makes EINTR or a restart of it, as the signal's action asks. */
@@ -322,7 +323,7 @@ void handle_call(struct call *c)
 	c->policy = sentry_policy(c->s);
 	r = decide(c);
 	if (r.kind == REPLY_LATER) {
-		e = pool_submit(c->s->pool, c);
+		e = c->request != NULL ? trace_submit(c) : pool_submit(c->s->pool, c);
 		if (e == 0)
 			return;
 		c->failed = true;

@@ -40,6 +40,8 @@ struct sentry {
 	const struct hidden_links *links; /* files that are hidden by another name (hidden_links.h); NULL: none */
 	struct net_edge *edge; /* net_edge.h; NULL: no rule names a host */
 	struct pool *pool; /* call objects and helper threads (pool.h) */
+	struct trace *trace; /* the tracer's ear (trace.h); NULL: there is no tracer */
+	bool memfd_exec;     /* memory files may execute */
 };
 
 enum { CALL_PATHS = 2 };
@@ -71,6 +73,7 @@ struct call {
 	/* For blocking work: private to the handler that handed the call on. */
 	struct reply (*blocking)(struct call *c);
 	bool ask_relay; /* connect: by the relay's answer (net_connect.c) */
+	struct trace_request *request; /* for the tracer (trace.h); owned, NULL: none */
 	int held[4]; /* descriptors kept over the hand-over; -1 where unused; closed with the call */
 	uint64_t scratch[4];
 };

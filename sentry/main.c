@@ -22,6 +22,7 @@
 #include "sentry/hidden_links.h"
 #include "sentry/net_edge.h"
 #include "sentry/pool.h"
+#include "sentry/trace.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -156,6 +157,7 @@ int sentry_run(const struct sentry_config *cfg)
 		.policy = cfg->policy,
 		.plan = cfg->plan,
 		.ring = cfg->ring,
+		.memfd_exec = cfg->memfd_exec,
 	};
 	if (s.fds_fd < 0 || s.root_fd < 0)
 		return err_now();
@@ -166,6 +168,8 @@ int sentry_run(const struct sentry_config *cfg)
 		r = index_links(&s);
 	if (r == 0 && cfg->net)
 		r = net_edge_new(cfg->relay, cfg->keeper, cfg->net, &s.edge);
+	if (r == 0 && cfg->tracer >= 0)
+		r = trace_new(&s, cfg->tracer, &s.trace);
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };
 	if (r == 0 && cfg->control >= 0)
 		r = control_start(&k);

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "sentry/caller.h"
+#include "sentry/trace.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -171,6 +172,7 @@ struct call *pool_get(struct pool *p)
 		c->object[i][0] = '\0';
 	}
 	c->blocking = NULL;
+	c->request = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(c->held); i++)
 		c->held[i] = -1;
 	memset(c->scratch, 0, sizeof(c->scratch));
@@ -181,6 +183,7 @@ void pool_put(struct pool *p, struct call *c)
 {
 	for (size_t i = 0; i < ARRAY_LEN(c->held); i++)
 		c->held[i] = fd_close(c->held[i]);
+	c->request = trace_request_free(c->request);
 	(void)pthread_mutex_lock(&p->lock);
 	p->calls--;
 	if (p->free_count < FREE_MAX) {

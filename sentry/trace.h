@@ -10,17 +10,43 @@
 
 struct trace;
 
+/* Programs of one exec whose arguments are judged at the exec stop: the file itself, and its interpreters. */
+enum { TRACE_PROGRAMS = 6 };
+
+struct trace_args {
+	unsigned int n;
+	struct {
+		char *path;
+		unsigned int first; /* its argv[1] in the arguments the last interpreter gets */
+	} program[TRACE_PROGRAMS];
+};
+
+/* What is asked of the tracer for a call (.request of struct call), and how the call is answered once its caller is held. */
+struct trace_request {
+	struct tracer_msg msg; /* .kind, and what belongs to it; .id, .tid, .tgid are filled in by trace_submit() */
+	struct reply reply;
+	struct trace_args args; /* .n 0: nothing is asked about arguments */
+};
+
+struct trace_request *trace_request_free(struct trace_request *r);
+
 /* SOCKET to the tracer, owned from now on. Starts the listening thread. 0 or a negative errno. */
 int trace_new(struct sentry *s, int socket, struct trace **ret_t);
 
 /*
- * Asks that C's caller be held as REQ says (.id, .tid and .tgid are filled in here), and answers C with R once it is. Where it
- * cannot be held: an exec is refused (EACCES, recorded), a snapshot is done without. On 0 C belongs to the tracer's thread; a
- * negative errno: it still is the caller's.
+ * A handler's way: fills c->request and returns this; handle_call() then calls trace_submit(). REQ is the call's from now on.
+ * Where the caller cannot be held an exec is refused (EACCES), or continued where a debugger of the guest's holds it and the floor
+ * alone holds every exec rule.
  */
-int trace_submit(struct call *c, struct reply r, const struct tracer_msg *req);
+struct reply trace_later(struct call *c, struct trace_request *req);
+/* On 0 C belongs to the tracer's thread, which answers it; a negative errno: it still is the caller's. */
+int trace_submit(struct call *c);
 
-/* RET_ID: what the record of C names its snapshot with. Sends R in any case; C is the pool's afterwards, as after handle_finish(). */
-void trace_refusal(struct call *c, struct reply r, uint64_t id);
+/*
+ * Answers C with the refusal R as handle_finish() does, and has a snapshot of BYTES of the caller's stack taken before it runs on; at
+ * once and without where there is none to be had (no tracer, too many, a debugger holds the caller). While C is recorded
+ * c->request->msg.id names the snapshot, where c->request is not NULL. C is the pool's afterwards.
+ */
+void trace_refusal(struct call *c, struct reply r, uint32_t bytes);
 
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "monitor/floor/floor.h"
+#include "monitor/tracer.h"
 #include "util/err.h"
 #include "util/mount.h"
 
@@ -44,6 +45,8 @@ int floor_expect(uint32_t *ret_facts)
 		facts |= FLOOR_LANDLOCK_FS | (abi >= 4 ? (uint32_t)FLOOR_LANDLOCK_TCP : 0);
 	if (abi >= 6)
 		facts |= FLOOR_LANDLOCK_SCOPE;
+	if (tracer_works())
+		facts |= FLOOR_TRACER;
 	*ret_facts = facts;
 	return 0;
 }
