@@ -46,7 +46,7 @@
 
 enum {
 	BUCKETS = 1024,
-	SEIZE_MS = 100,
+	SEIZE_US = 100000,
 	SNAPSHOTS_PER_SECOND = 50,
 };
 
@@ -172,7 +172,7 @@ static void answer(const struct tracer_msg *req, enum tracer_kind kind, int err)
 static int seize(const struct tracer_msg *req)
 {
 	static const struct itimerval off = {.it_value = {0, 0}};
-	struct itimerval soon = {.it_value = {.tv_usec = SEIZE_MS * 1000}};
+	struct itimerval soon = {.it_value = {.tv_usec = SEIZE_US}};
 	long options = PTRACE_O_EXITKILL | (req->kind == TRACER_EXEC ? PTRACE_O_TRACEEXEC : 0);
 	volatile int err = EAGAIN;
 
@@ -420,8 +420,9 @@ bool tracer_works(void)
 	pid_t pid = fork();
 	if (pid < 0)
 		return false;
-	while (pid == 0)
-		(void)pause();
+	if (pid == 0)
+		for (;;)
+			(void)pause();
 	bool works = ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACEEXEC) == 0;
 	(void)kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
