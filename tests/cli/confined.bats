@@ -8,17 +8,19 @@ setup() {
 }
 
 confined() {
-  local pid own seen=0 p tries
+  local pid own seen=0 p tries next
   guest -- sleep 3 &
   pid=
   for tries in $(seq 60); do
     sleep 0.05
-    # The monitor is the one that has children called tracer and relay.
+    # The monitor is the one that has the sentry and the relay for children.
     own=$(pgrep -f "^$GABION run --quiet -- sleep 3" | head -n 1)
-    [ -n "$own" ] && [ "$(pgrep -c -P "$own")" -ge 3 ] && grep -q 'Seccomp:.2' "/proc/$own/status" 2>/dev/null && pid=$own && break
+    [ -n "$own" ] && [ "$(pgrep -c -P "$own")" -ge 2 ] && grep -q 'Seccomp:.2' "/proc/$own/status" 2>/dev/null && pid=$own && break
   done
   [ -n "$pid" ] || { echo "no monitor found after $tries looks"; return 1; }
-  for p in "$pid" $(pgrep -P "$pid") $(pgrep -P "$(pgrep -P "$pid" -d, )"); do
+  # Below the sentry: the tracer, and init below that.
+  next=$(pgrep -P "$pid" -d ,)
+  for p in "$pid" $(pgrep -P "$pid") $(pgrep -P "$next") $(pgrep -P "$(pgrep -P "$next" -d ,)"); do
     [ -e "/proc/$p/status" ] || continue
     grep -q 'Seccomp:.2' "/proc/$p/status" || { echo "not confined: $(tr '\0' ' ' <"/proc/$p/cmdline") $(grep -E 'Name|Seccomp' "/proc/$p/status")"; return 1; }
     grep -q 'NoNewPrivs:.1' "/proc/$p/status" || { echo "may gain: $p"; return 1; }

@@ -45,9 +45,9 @@ def who(word, role):
     procs = {pid: p for pid, p in marked(word).items() if p[1].startswith("gabion")}
     if role in ("tracer", "relay"):
         return [pid for pid, (_, name) in procs.items() if name == "gabion: " + role][0]
-    plain = {pid: parent for pid, (parent, name) in procs.items() if ":" not in name or name[8:] in ("sentry", "init")}
+    plain = {pid: parent for pid, (parent, name) in procs.items() if ":" not in name or name[8:] in ("sentry", "tracer", "init")}
     at = [pid for pid, parent in plain.items() if parent not in plain][0]
-    for _ in range(("monitor", "sentry", "init").index(role)):
+    for _ in range(("monitor", "sentry", "tracer", "init").index(role)):
         at = [pid for pid, parent in plain.items() if parent == at][0]
     return at
 
