@@ -74,6 +74,8 @@ static uint64_t cost_of(const struct explained *e, enum plan_key k)
 		return e->cost.native;
 	case LEVEL_OBSERVE:
 		return e->cost.observe;
+	case LEVEL_VERIFY: /* beside an exec it is little, and depends on the processors: not measured here */
+		return 0;
 	case LEVEL_EMULATE:
 		break;
 	}
@@ -83,7 +85,7 @@ static uint64_t cost_of(const struct explained *e, enum plan_key k)
 /* "95 ns", "2.1 us"; "-" where nothing could be measured. */
 static const char *cost_text(const struct explained *e, uint64_t ns, char buf[static 16])
 {
-	if (!e->measured)
+	if (!e->measured || ns == 0)
 		return "-";
 	if (ns < 1000)
 		(void)snprintf(buf, 16, "%u ns", (unsigned int)ns);
