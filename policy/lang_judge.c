@@ -121,6 +121,7 @@ static int judge_one(void *ctx, const struct lang_expanded *e)
 		judge_except(j, e);
 		break;
 	case RULE_PROTECT: /* also before it exists */
+	case RULE_EXEC_DENY:
 	case RULE_KEYS:
 	case RULE_NONE:
 	case RULE_KIND_COUNT:
