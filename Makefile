@@ -1,4 +1,4 @@
-# gabion. Targets: all deps demo check check-kernels lint fuzz bench install uninstall clean (see README.md).
+# gabion. Targets: all deps demo check check-suites check-kernels lint fuzz bench install uninstall clean (see README.md).
 # Variables: V=1 (print commands), SAN=address,undefined, DEBUG=1, BUILD=dir, PREFIX, DESTDIR, CC.
 
 PREFIX  ?= /usr/local
@@ -71,7 +71,7 @@ PROFILES := $(sort $(wildcard policy/profiles/*.yaml))
 GROUPS_OF_HOSTS := $(sort $(wildcard policy/groups/*.yaml))
 
 UNIT  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
-GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c))
+GUEST := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/guest/*.c tests/attack/*.c tests/degrade/*.c tests/suites/*.c))
 FLOOR := $(BUILD)/tests/floor/floor
 # Fuzzers need clang and its libFuzzer.
 CLANG ?= clang
@@ -81,7 +81,7 @@ FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undef
 FUZZ_SECONDS ?= 60
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
 
-.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-kernels lint fuzz bench install uninstall clean tests objects
+.PHONY: all deps demo check check-unit check-guest check-attack check-cli check-suites check-kernels lint fuzz bench install uninstall clean tests objects
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -146,6 +146,7 @@ deps_demo := build demo
 deps_check := build demo check
 deps_lint := build check
 deps_check-kernels := build check kernels
+deps_check-suites := build suites
 deps_bench := build bench
 deps:
 	@sh tests/lib/deps.sh $(sort $(foreach goal,$(MAKECMDGOALS),$(deps_$(goal))))
@@ -154,7 +155,7 @@ tests: all $(UNIT) $(GUEST) $(FLOOR) $(FUZZ)
 
 objects: $(OBJS)
 
-demo check check-kernels lint bench: deps
+demo check check-suites check-kernels lint bench: deps
 demo:
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)sh tests/lib/demo.sh $(BUILD)/gabion
@@ -162,6 +163,11 @@ demo:
 check:
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)BUILD=$(BUILD) bash tests/lib/check.sh
+
+# Long: well-known suites natively and inside (tests/suites/README.md).
+check-suites:
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)e=0; for s in storm python git; do echo "# $$s"; BUILD=$(BUILD) bash tests/suites/$$s.sh || e=1; done; exit $$e
 
 check-kernels:
 	$(Q)$(MAKE) --no-print-directory tests

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # `make check`: unit tests, the table against the kernel's, guest programs (native, then under every floor, outputs compared), attacks, the
 # command line, real programs. Every suite speaks TAP; failures and skips are shown with their reason, the rest is counted.
-# CHECK="unit fuzz floor guest real attack cli" picks suites, CHECK_MODES="root user bare" floors.
+# CHECK="unit fuzz floor guest storm real attack cli" picks suites, CHECK_MODES="root user bare" floors.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd)
-suites=${CHECK:-unit fuzz floor guest real attack cli}
+suites=${CHECK:-unit fuzz floor guest storm real attack cli}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-check.XXXXXX")
 chmod 755 "$T"
@@ -150,6 +150,12 @@ run_guest() {
   done
 }
 
+# Random calls, a few: the long run is make check-suites.
+run_storm() {
+  SUITE_SEEDS=${SUITE_SEEDS:-2} SUITE_COUNT=${SUITE_COUNT:-2000} CHECK_MODES="$modes" bash tests/suites/storm.sh >"$T/out" 2>&1
+  count_tap storm "$T/out" $?
+}
+
 # A real program's script: the same output and status natively and inside, in the same place, on every floor.
 run_real() {
   local script name mode ws status reason SRC=$T/src
@@ -205,6 +211,7 @@ for s in $suites; do
     fuzz) run_fuzz ;;
     floor) run_floor ;;
     guest) run_guest ;;
+    storm) run_storm ;;
     real) run_real ;;
     attack) run_bats attack ;;
     cli) run_bats cli ;;

@@ -48,6 +48,9 @@ fish                 completion tests
 jq                   tests read JSON
 iproute2             network namespaces for the tests of the relay
 '
+suites='
+libpython3-testsuite the tests of CPython that make check-suites compares
+'
 kernels='
 qemu-system-x86      boots the kernels of make check-kernels
 busybox-static       their first process
@@ -64,7 +67,7 @@ if [ "${1-}" = -n ]; then
   only_tell=1
   shift
 fi
-[ $# -gt 0 ] || set -- build demo check kernels bench
+[ $# -gt 0 ] || set -- build demo check suites kernels bench
 
 wanted=
 for group; do
@@ -72,10 +75,11 @@ for group; do
     build) wanted="$wanted$build" ;;
     demo) wanted="$wanted$demo" ;;
     check) wanted="$wanted$check" ;;
+    suites) wanted="$wanted$suites" ;;
     kernels) wanted="$wanted$kernels" ;;
     bench) wanted="$wanted$bench" ;;
     *)
-      echo "deps.sh: no group is called $group: build, demo, check, kernels, bench" >&2
+      echo "deps.sh: no group is called $group: build, demo, check, suites, kernels, bench" >&2
       exit 2
       ;;
   esac
