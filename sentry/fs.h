@@ -46,8 +46,8 @@ static inline mode_t fs_mode(mode_t mode, bool dir)
 /* Whether what A and B hold lies in one mount; what cannot be told is taken for one, so that the kernel says it. */
 bool fs_same_mount(int a, int b);
 /*
- * The answer to a change of owner. An id the guest's user namespace does not know is EINVAL there, and EOVERFLOW on an id-mapped mount; where the guest would be an
- * ordinary user it is another's, and EPERM.
+ * The answer to a change of owner. An id the guest's user namespace does not know is EINVAL there, and EOVERFLOW on an
+ * id-mapped mount; where the guest would be an ordinary user it is another's, and EPERM.
  */
 struct reply fs_answer_chown(int r);
 /* What call_read() and its like returned, not 0: positive for the guest, negative: drop. */

@@ -233,8 +233,10 @@ static long open2(int dirfd, const char *path, uint64_t flags, uint64_t mode, ui
 static void resolve2(int dir)
 {
 	static const uint64_t ways[] = {RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV};
-	static const char *const paths[] = {"in", "../f", "../d/in", "./../d/in", "/in", "/usr", "..", "up", "absolute", "../lf", "sub/../in",
-					    "sub/../../f", "/proc/self/cwd/f", "/proc/self/fd/0", "loop", "nothing", "nothing/..", "up/../in"};
+	static const char *const paths[] = {"in", "../f", "../d/in", "./../d/in", "/in", "/usr", "..", "up", "absolute", "../lf",
+					    "sub/../in",
+					    "sub/../../f", "/proc/self/cwd/f", "/proc/self/fd/0", "loop", "nothing", "nothing/..",
+					    "up/../in"};
 	struct {
 		struct open_how how;
 		uint64_t more;

@@ -1,6 +1,6 @@
 /*
- * storm [SEED [COUNT [opath | plain]]]: COUNT random calls of the file system family, in an empty directory below the working directory, each
- * printed with its result; then the tree that came of it. The same seed gives the same calls, so two runs on the
+ * storm [SEED [COUNT [opath | plain]]]: COUNT random calls of the file system family, in an empty directory below the
+ * working directory, each printed with its result; then the tree that came of it. The same seed gives the same calls, so two runs on the
  * same kernel print the same, natively and under supervision: what differs is a bug of the supervisor.
  *
  * Random are the call, its flags, the names (few, so that they meet: files, directories, links, dots, doubled and trailing
@@ -255,7 +255,8 @@ static void do_open(void)
 		break;
 	case 1:
 		how.resolve = (uint64_t)ONE_OF(0, 0, RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS,
-					       RESOLVE_NO_XDEV, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
+					       RESOLVE_NO_XDEV, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
+					       RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS,
 					       RESOLVE_BENEATH | RESOLVE_IN_ROOT, 0x100);
 		/* Where mounts lie is not the same inside. */
 		if (p.text[0] == '/' || strstr(p.text, "..") != NULL)
@@ -473,7 +474,8 @@ static void do_ask(void)
 	struct statx sx;
 	struct statfs sfs;
 	char buf[5000];
-	unsigned int flags = (unsigned int)ONE_OF(0, 0, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, 0x40000000);
+	unsigned int flags = (unsigned int)ONE_OF(0, 0, AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH,
+						  AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, 0x40000000);
 	unsigned int mode = (unsigned int)ONE_OF(F_OK, R_OK, W_OK, X_OK, R_OK | W_OK | X_OK, 8);
 	int a = dirfd_of();
 	long r;
