@@ -187,12 +187,13 @@ bench:
 	$(Q)BUILD=$(BUILD) bash bench/run.sh
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/gabion/apparmor \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/gabion/apparmor \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	install -m 755 $(BUILD)/gabion $(DESTDIR)$(PREFIX)/bin/gabion
 	ln -sf gabion $(DESTDIR)$(PREFIX)/bin/gabion-oci
 	install -m 644 docs/gabion.1 $(DESTDIR)$(PREFIX)/share/man/man1/gabion.1
+	install -m 644 docs/gabion-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/gabion-policy.5
 	sed 's|@BINDIR@|$(PREFIX)/bin|' docs/apparmor/gabion > $(DESTDIR)$(PREFIX)/share/gabion/apparmor/gabion
 	$(BUILD)/gabion completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gabion
 	$(BUILD)/gabion completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gabion
@@ -200,6 +201,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/gabion $(DESTDIR)$(PREFIX)/bin/gabion-oci $(DESTDIR)$(PREFIX)/share/man/man1/gabion.1 \
+		$(DESTDIR)$(PREFIX)/share/man/man5/gabion-policy.5 \
 		$(DESTDIR)$(PREFIX)/share/gabion/apparmor/gabion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gabion \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gabion $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gabion.fish
 	-rmdir $(DESTDIR)$(PREFIX)/share/gabion/apparmor $(DESTDIR)$(PREFIX)/share/gabion 2>/dev/null

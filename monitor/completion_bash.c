@@ -98,6 +98,12 @@ static const char bash_operands[] =
 	"\t\t2) _gabion_files \"$cur\" -f ;;\n"
 	"\t\tesac\n"
 	"\t\t;;\n"
+	"\tcheck)\n"
+	"\t\tcase $operands in\n"
+	"\t\t1) _gabion_words \"$cur\" 'read write exec connect' ;;\n"
+	"\t\t*) _gabion_files \"$cur\" -f ;;\n"
+	"\t\tesac\n"
+	"\t\t;;\n"
 	"\tshell) [[ $operands -gt 0 ]] || _gabion_words \"$cur\" 'bash zsh fish' ;;\n"
 	"\tsubcommand) [[ $operands -gt 0 ]] || _gabion_words \"$cur\" '";
 
@@ -120,6 +126,8 @@ static const char *operand_word(enum operand_hint hint)
 		return "allow";
 	case OPERAND_SHELL:
 		return "shell";
+	case OPERAND_CHECK:
+		return "check";
 	case OPERAND_NONE:
 	default:
 		return "";

@@ -149,6 +149,12 @@ static void fish_operands(int c)
 	case OPERAND_SHELL:
 		(void)printf("complete -c gabion -n '__gabion_operand %s 1' -a 'bash zsh fish'\n", name);
 		break;
+	case OPERAND_CHECK:
+		(void)printf("complete -c gabion -n '__gabion_operand %s 1' -F\n"
+			     "complete -c gabion -n '__gabion_operand %s 2' -a 'read write exec connect'\n"
+			     "complete -c gabion -n '__gabion_operand %s 3' -F\n",
+			     name, name, name);
+		break;
 	case OPERAND_NONE:
 	default:
 		break;

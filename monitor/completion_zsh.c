@@ -148,6 +148,9 @@ void completion_zsh(void)
 		case OPERAND_SHELL:
 			(void)printf("'1:shell:(bash zsh fish)'");
 			break;
+		case OPERAND_CHECK:
+			(void)printf("'1:policy: _files' '2:question:(read write exec connect)' '*:object: _files'");
+			break;
 		case OPERAND_NONE:
 		default:
 			(void)printf("':'");

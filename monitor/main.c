@@ -7,6 +7,7 @@
 
 static int (*const subcommands[COMMAND_COUNT])(int argc, char **argv) = {
 	[COMMAND_RUN] = cli_run,	   [COMMAND_DOCTOR] = cli_doctor,
+	[COMMAND_CHECK] = cli_check,
 	[COMMAND_EXPLAIN] = cli_explain,   [COMMAND_PS] = cli_ps,
 	[COMMAND_LOG] = cli_log,	   [COMMAND_ALLOW] = cli_allow,
 	[COMMAND_SYSCALLS] = cli_syscalls, [COMMAND_COMPLETION] = cli_completion,

@@ -61,6 +61,7 @@ enum operand_hint {
 	OPERAND_RUN,   /* a run that was recorded */
 	OPERAND_ALLOW, /* a live run, a kind, an object */
 	OPERAND_SHELL,
+	OPERAND_CHECK, /* a policy file, a question, objects */
 };
 
 enum option_group {

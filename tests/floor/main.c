@@ -35,6 +35,7 @@
 #include "monitor/environment.h"
 #include "monitor/launch.h"
 #include "monitor/options_table.h"
+#include "monitor/policy_open.h"
 #include "monitor/prepare.h"
 #include "policy.h"
 #include "table.h"
@@ -652,6 +653,13 @@ static void scenario(const struct scenario *s, enum floor_mode mode)
 	int r = options_parse(COMMAND_RUN, argc, argv, &o, NULL, &fault);
 	if (r != 0) {
 		tap(false, s->name, "options");
+		return;
+	}
+	struct lang_messages messages = { .n = 0 };
+	r = policy_open(&o, &messages);
+	lang_messages_free(&messages);
+	if (r != 0) {
+		tap(false, s->name, "policy");
 		return;
 	}
 	int in_fd = open(s->held ? in(g.ws, "/prog") : "/dev/null", O_RDONLY | O_CLOEXEC);
