@@ -113,3 +113,16 @@ assert r["valid"] is False and r["messages"][0]["line"] == 1 and not r["messages
   [ "$status" -eq 0 ]
   [[ $output == *"/work/new/file: write "* ]]
 }
+
+@test "hosts are asked about by name, address and port, and a spelling nobody means is none" {
+  printf 'version: 1\nextends: agent\nnetwork:\n  allow: ["api.example.com:443", "*.example.org", "10.1.0.0/16:5432"]\n  groups: ["@mine"]\ngroups: {mine: ["m.example.net:8443"]}\n' >p.yaml
+  for host in api.example.com:443 api.example.com API.example.com:443 a.b.example.org:443 10.1.2.3:5432 m.example.net:8443; do
+    run --separate-stderr "$GABION" check p.yaml connect "$host"
+    [ "$status" -eq 0 ] || { echo "$output"; false; }
+    [[ $output == *"p.yaml:"* ]]
+  done
+  for host in api.example.com:80 example.org:443 10.2.0.1:5432 10.1.2.3:443 127.1:80 0x7f000001:80 127.0.0.1:80 api.example.com:443/udp 'a b:443'; do
+    run --separate-stderr "$GABION" check p.yaml connect "$host"
+    [ "$status" -eq 1 ] || { echo "$output"; false; }
+  done
+}
