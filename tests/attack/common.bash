@@ -11,6 +11,7 @@
 # shellcheck disable=SC2034 # for the files that load this one
 ATTACK=$TESTS/attack
 export ATTACK_SECONDS=${ATTACK_SECONDS:-0.3}
+PATIENCE=$((${ATTACK_SECONDS%.*} + 60)) # seconds until something hangs
 modes=${CHECK_MODES:-$(modes_available)}
 
 # Modes of this host; BATS tests are one for each subject, not for each mode.
@@ -33,13 +34,13 @@ each_mode() {
 native() {
   local mode=$1
   shift
-  (cd "$WS" && in_mode "$mode" timeout 30 "$@")
+  (cd "$WS" && in_mode "$mode" timeout "$PATIENCE" "$@")
 }
 
 inside() {
   local mode=$1
   shift
-  (cd "$WS" && in_mode "$mode" timeout 60 "$GABION" run --quiet --mediate "${WAY:-auto}" --exec "$TESTS" "$@")
+  (cd "$WS" && in_mode "$mode" timeout "$PATIENCE" "$GABION" run --quiet --mediate "${WAY:-auto}" --exec "$TESTS" "$@")
 }
 
 # Both ways of mediation.

@@ -5,6 +5,7 @@
  *   WHO  thread   a sibling thread
  *        process  another process, through a shared mapping: stopping our threads would not help
  *        vfork    a child of vfork, in our memory
+ *        pages    a sibling thread that maps another page under the end of the path, so that reading it faults
  *   HOW  read, write (opens BAD so), openat2 (flags in memory: the struct flips as well), truncate, chmod,
  * unlink, rename, link, exec
  *
@@ -20,6 +21,7 @@ struct shared {
 };
 
 static struct shared *mem;
+static char *path;
 static const char *good, *bad;
 static bool flips_how;
 
@@ -44,10 +46,40 @@ static void *flip_thread(void *unused)
 	return unused;
 }
 
+/* The two paths differ in their last component only, which lies on a page of its own. */
+static void *flip_pages(void *arg)
+{
+	int fd = *(int *)arg;
+	char *page = (char *)(((uintptr_t)path + 4095) & ~(uintptr_t)4095);
+
+	for (off_t n = 0; !atomic_load(&attack_over); n++) {
+		if (mmap(page, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, n % 2 * 4096) == MAP_FAILED)
+			die("mmap");
+		madvise(page, 4096, MADV_DONTNEED);
+		for (volatile off_t i = 0; i < (n * 7919) % 300; i++)
+			;
+	}
+	return NULL;
+}
+
+static void make_pages(void)
+{
+	static int fd;
+	size_t prefix = (size_t)(strrchr(good, '/') + 1 - good);
+	char *two = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	fd = memfd_create("pages", MFD_CLOEXEC);
+	if (two == MAP_FAILED || fd < 0 || strncmp(good, bad, prefix) != 0 || ftruncate(fd, 8192) < 0 ||
+	    pwrite(fd, good + prefix, strlen(good + prefix) + 1, 0) < 0 || pwrite(fd, bad + prefix, strlen(bad + prefix) + 1, 4096) < 0)
+		die("pages");
+	path = memcpy(two + 4096 - prefix, good, prefix);
+	strcpy(two + 4096, good + prefix);
+	attack_thread(flip_pages, &fd);
+}
+
 /* One attempt; true where it had effect on BAD. */
 static bool attempt(const char *how)
 {
-	char *path = mem->path;
 	struct stat st;
 
 	if (strcmp(how, "read") == 0)
@@ -124,6 +156,11 @@ int main(int argc, char **argv)
 	if (mem == MAP_FAILED)
 		die("mmap");
 	strcpy(mem->path, good);
+	path = mem->path;
+	if (strcmp(argv[1], "pages") == 0) {
+		make_pages();
+		attack_exit(race(argv[2]));
+	}
 	if (strcmp(argv[1], "thread") == 0) {
 		attack_thread(flip_thread, NULL);
 		attack_exit(race(argv[2]));
