@@ -20,6 +20,7 @@
 #include "audit_json.h"
 #include "audit_summary.h"
 #include "audit_traffic.h"
+#include "left_links.h"
 #include "text.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -58,6 +59,7 @@ struct audit {
 	struct text out;
 	struct summary *summary;
 	struct traffic traffic;
+	struct left_links *links;
 	struct record rec;
 };
 
@@ -96,7 +98,10 @@ int audit_open(const char *path, uint64_t cap, struct record_ring *ring, const s
 	a->fd = -1;
 	a->out = (struct text){ .p = malloc(BUFFER_SIZE), .size = BUFFER_SIZE };
 	err = a->out.p ? summary_new(&a->summary) : -ENOMEM;
+	if (err == 0)
+		err = left_links_new(&a->links);
 	if (err < 0) {
+		a->summary = summary_free(a->summary);
 		free(a->out.p);
 		free(a);
 		return err;
@@ -233,6 +238,7 @@ static void take(struct audit *a, const struct record *r)
 		a->refused++;
 		summary_add(a->summary, r, known ? policy_rule(a->policy, r->rule) : NULL);
 	}
+	left_links_note(a->links, r);
 	put_record(a, r);
 }
 
@@ -289,6 +295,12 @@ void audit_summary(const struct audit *a, FILE *out, bool markdown, const char *
 	if (refused)
 		fprintf(out, "%s%llu further refusals came faster than they could be recorded\n", markdown ? "\n" : "gabion: ",
 			(unsigned long long)refused);
+}
+
+void audit_left_links(const struct audit *a, FILE *out)
+{
+	if (a->policy != NULL)
+		(void)left_links_print(a->links, a->policy, out);
 }
 
 static void put_count(struct text *t, const char *key, uint64_t v)
@@ -362,6 +374,7 @@ struct audit *audit_close(struct audit *a)
 	}
 	a->fd = fd_close(a->fd);
 	a->summary = summary_free(a->summary);
+	a->links = left_links_free(a->links);
 	free(a->out.p);
 	free(a->run);
 	free(a);

@@ -43,6 +43,8 @@ bool audit_broken(const struct audit *a);
 /* The summary for people: what was refused, how often, by which rule, and the option that would allow it. Nothing
  * where nothing was refused. MARKDOWN for $GITHUB_STEP_SUMMARY. */
 void audit_summary(const struct audit *a, FILE *out, bool markdown, const char *run_id);
+/* A line for each link the run left that leads to what it could not see (left_links.h), by the policy of now. */
+void audit_left_links(const struct audit *a, FILE *out);
 uint64_t audit_refused(const struct audit *a);
 /* Drains, writes a last object that counts what was left out, closes. Takes NULL, returns NULL. */
 struct audit *audit_close(struct audit *a);

@@ -165,5 +165,6 @@ void notice_end(const struct audit *a, const char *run_id, uint64_t timeout_ms, 
 	if (limit != NULL)
 		fprintf(stderr, "gabion: %s\n", limit);
 	audit_summary(a, stderr, false, run_id);
+	audit_left_links(a, stderr);
 	step_summary(a, run_id);
 }

@@ -11,6 +11,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,9 +31,21 @@
 #include "util/fd.h"
 #include "util/mount.h"
 
+/* PATH, canonical a moment ago, without a link anywhere in it: the guest may have put one there since. */
+static int hold_path(const char *path)
+{
+	struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+	long fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+
+	return fd < 0 ? err_now() : (int)fd;
+}
+
 static int clone_tree(const char *path, bool write, int userns)
 {
-	AUTO_FD int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	AUTO_FD int held = hold_path(path);
+	if (held < 0)
+		return held;
+	AUTO_FD int fd = open_tree(held, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH);
 	if (fd < 0)
 		return err_now();
 	if (userns >= 0) {
@@ -180,6 +194,39 @@ static int widen_network(const struct widen *w, const char *kind, const char *ob
 	return r;
 }
 
+/*
+ * Whether OBJECT, absolute, leads over a symbolic link that the guest may have made: one in a place it may write to. Then its
+ * name is not the word of who typed it.
+ */
+static bool is_planted(const struct policy *p, const char *object)
+{
+	char prefix[PATH_MAX];
+	size_t len = strlen(object);
+
+	if (len >= sizeof(prefix))
+		return true;
+	for (size_t i = 1; i <= len; i++) {
+		if (object[i] != '/' && object[i] != '\0')
+			continue;
+		memcpy(prefix, object, i);
+		prefix[i] = '\0';
+		struct stat st;
+		char *slash = strrchr(prefix, '/');
+		if (slash[1] == '\0' || lstat(prefix, &st) < 0 || !S_ISLNK(st.st_mode))
+			continue;
+		char link[PATH_MAX];
+		char name[NAME_MAX + 1];
+		snprintf(name, sizeof(name), "%s", slash + 1);
+		slash[slash == prefix] = '\0';
+		AUTO_FREE char *dir = realpath(prefix, NULL);
+		int n = dir == NULL ? -1 : snprintf(link, sizeof(link), "%s/%s", strcmp(dir, "/") == 0 ? "" : dir, name);
+		if (n < 0 || (size_t)n >= sizeof(link) ||
+		    (policy_path(p, OP_WRITE, link, (size_t)n).kind == VERDICT_ALLOW && !policy_is_private(p, link)))
+			return true;
+	}
+	return false;
+}
+
 int widen(const struct widen *w, const char *kind, const char *object, const char **ret_text)
 {
 	static const char origin[] = "gabion allow";
@@ -202,6 +249,10 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 	if (path == NULL || stat(path, &st) < 0) {
 		*ret_text = "there is no such file or directory on the host";
 		return err_now();
+	}
+	if (object[0] != '/' || is_planted(w->prepared->policy, object)) {
+		*ret_text = "it leads over a symbolic link the run may have made: name what is meant by its own path";
+		return -ELOOP;
 	}
 	bool special = !S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode);
 	if (special || strcmp(path, "/") == 0 || strncmp(path, "/proc", 5) == 0 ||

@@ -221,6 +221,24 @@ EOF
   each_mode t
 }
 
+@test "I8: links a run leaves to what it could not see are told at its end, also when renamed" {
+  t() {
+    local home=$T/home.$1 text
+    native "$1" sh -c 'mkdir -p d "$0/.ssh" && echo x >"$0/.ssh/id" && echo y >"$0/.profile"; ln -s "$0/.ssh/id" mine; ln -s x y' "$home"
+    # shellcheck disable=SC2016
+    text='ln -s "$0/.ssh/id" d/a; ln -s "$0/.profile" b; mv b b2; mv d e; ln -s ../../../../.."$0/.ssh/new" c; ln -s y ok; ln -s /usr/bin/env ok2
+      ln -s "$0/.ssh" gone; rm gone; ln -s /tmp "$0/elsewhere"; ln -s "$0/.ssh" "$(printf "odd\033[1m")"'
+    (cd "$WS" && in_mode "$1" "$GABION" run -- sh -c "$text" "$home") >"$OUT/said" 2>&1
+    grep 'leaves a link' "$OUT/said" | sed 's/.*see: //' | sort >"$OUT/told"
+    printf '%s\n' "$WS/b2 -> $home/.profile" "$WS/c -> $home/.ssh/new" "$WS/e/a -> $home/.ssh/id" "$WS/odd\\x1b[1m -> $home/.ssh" | sort | diff - "$OUT/told" || {
+      cat "$OUT/said" >&2
+      return 1
+    }
+    ! (cd "$WS" && in_mode "$1" "$GABION" run -- ln -s y ok3) 2>&1 | grep link
+  }
+  each_mode t
+}
+
 @test "I9: what follows -- is the command, and a policy file in the workspace is not read again" {
   t() {
     got native "$1" sh -c 'printf "#!/bin/sh\necho ran \"\$@\"\n" >-x && chmod 755 ./-x && mkdir p && echo SECRET >p/f'

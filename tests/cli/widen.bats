@@ -104,6 +104,12 @@ not_allowed() {
   ends 125 gabion allow "$run" read || return 1
   if [ "$mode" != bare ]; then
     ends 1 gabion allow "$run" read /dev && ends 1 gabion allow "$run" write / || return 1
+    # A link in the workspace may be the guest's word: to the directory, and on the way to it.
+    ln -s "$other" link && ln -s "$(dirname "$other")" upwards || return 1
+    for path in "$ws/link" link "$ws/upwards/$(basename "$other")"; do
+      ends 1 gabion allow "$run" write "$path" && [[ $err == *"symbolic link"* ]] || { echo "$path: $err"; return 1; }
+    done
+    [ ! -e "$other/made" ] || return 1
   fi
   stop_run || return 1
   ends 1 gabion allow "$run" read "$other" && [[ $err == *"has ended"* ]] || { echo "$err"; return 1; }
