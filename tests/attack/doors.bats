@@ -5,7 +5,7 @@ setup() {
   load common
 }
 
-@test "no door of the kernel opens" {
+@test "A8 B9 B11 B14: no door of the kernel opens" {
   # The control: an attempt that never works natively says nothing. Root of this host must get most of them.
   if [ "$(id -u)" -eq 0 ]; then
     native root "$ATTACK/probe" >"$T/native.probe"
@@ -90,7 +90,7 @@ drop() {
   each_mode t
 }
 
-@test "a program that gives itself odd names forges no record" {
+@test "B12: a program that gives itself odd names forges no record" {
   t() {
     local name lines
     name=$(printf 'h/\n{"forged":1}\033]52;c;aGk=\007\r\302\233')
@@ -109,7 +109,7 @@ print("ok")' <"$OUT/record")" = ok ] || return 1
   each_mode t
 }
 
-@test "only 0, 1 and 2 are inherited, and none of them is a way out" {
+@test "B7: only 0, 1 and 2 are inherited, and none of them is a way out" {
   t() {
     native "$1" sh -c 'exec 7</etc 9>"$0/leak"; exec "$@"' "$OUT" "$GABION" run --quiet -- sh -c 'ls /proc/self/fd' >"$T/fds" || return 1
     # ls itself holds the directory it reads.

@@ -86,7 +86,7 @@ GIT_TEMPLATE_DIR=/usr/share/git-core/templates git init -q new
 EOF
 }
 
-@test "hooks and settings stay as they are, however they are spelled" {
+@test "I1 I2: hooks and settings stay as they are, however they are spelled" {
   t() {
     repository "$1" || return 1
     while IFS= read -r text; do
@@ -121,7 +121,7 @@ EOF
 }
 
 # The directory $1/shown is read, its part inner hidden; so is all of $1 that leads to the workspace.
-@test "what a hide rule names is hidden also around and in what is shown" {
+@test "I3: what a hide rule names is hidden also around and in what is shown" {
   t() {
     local dir=/srv/gabion-attack.$$
     [ "$(id -u)" -eq 0 ] || return 0

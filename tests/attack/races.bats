@@ -100,12 +100,17 @@ place_swap() {
 }
 
 @test "A9 B4: renames that race each other plant no hook" {
+  local lift=() p
+  # All that pins a directory called .git.
+  for p in commondir 'hooks/**' 'modules/**/hooks/**' 'worktrees/*/hooks/**' {,modules/**/,worktrees/**/}{config,config.worktree,'.gabion-keys.*'}; do
+    lift+=(--unprotect "**/.git/$p")
+  done
   # shellcheck disable=SC2016
   fresh='d=$(mktemp -d race.XXXXXX) && cd "$d" && exec "$0"'
   t() {
     got native "$1" sh -c "$fresh" "$ATTACK/rename_race" || return 1
     held each_way_of inside "$1" -- sh -c "$fresh" "$ATTACK/rename_race" || return 1
-    got inside "$1" --unprotect '**/.git/commondir' --unprotect '**/.git/hooks/**' --unprotect '**/.git/modules/**/hooks/**' -- sh -c "$fresh" "$ATTACK/rename_race"
+    got inside "$1" "${lift[@]}" -- sh -c "$fresh" "$ATTACK/rename_race"
   }
   each_mode t
 }
