@@ -341,14 +341,35 @@ struct advice {
 	const char *patterns[2];
 };
 
+/*
+ * The destination in E as a rule: allocated, or NULL where it is no text. Where a name is allowed and the address it leads to is not, the
+ * second object is that address, and the first one's end the port.
+ */
+static char *net_rule_of(const struct entry *e)
+{
+	char *rule = NULL;
+	const char *port = memrchr(e->object, ':', e->object_len), *address = e->object + e->object_len;
+
+	if (memchr(e->object, '\0', e->object_len + e->object2_len))
+		return NULL;
+	if (!e->object2_len)
+		return strdup(e->object);
+	if (!port)
+		return NULL;
+	return asprintf(&rule, strchr(address, ':') ? "[%s]%.*s" : "%s%.*s", address, (int)(address - port), port) < 0 ? NULL : rule;
+}
+
 /* Is the destination in E one that a rule can name, as it is written? */
 static bool net_option(const struct entry *e)
 {
-	struct net_text text = {.text = e->object, .origin = "advice"};
+	struct net_text text = {.origin = "advice"};
 	struct net_policy *p = NULL;
 	struct net_fault fault;
 
-	if (strlen(e->object) != e->object_len || net_policy_compile(&text, 1, &p, &fault) < 0)
+	AUTO_FREE char *rule = net_rule_of(e);
+
+	text.text = rule;
+	if (!rule || net_policy_compile(&text, 1, &p, &fault) < 0)
 		return false;
 	net_policy_free(p);
 	return true;
@@ -445,10 +466,13 @@ static void print_advice(FILE *out, const struct entry *e, const struct advice *
 		/* A rule's text, or an absolute path: characters of which some are a shell's. */
 		fputs(markdown ? "<code>" : "", out);
 		fputs(e->object[0] == '/' ? "--unix " : "--net ", out);
+		AUTO_FREE char *rule = net_rule_of(e);
+		const char *word = rule ? rule : "";
+
 		if (markdown)
-			text_markdown(out, e->object, e->object_len);
+			text_markdown(out, word, strlen(word));
 		else
-			text_shell(out, e->object, e->object_len);
+			text_shell(out, word, strlen(word));
 		fputs(markdown ? "</code>" : "", out);
 		return;
 	}

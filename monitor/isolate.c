@@ -130,7 +130,7 @@ int isolate_idle(void (*last)(void))
  * supervise.c and what its loop calls: terminal, record, control socket, the end of the run; widen.c, whose child enters the
  * guest's namespaces and mounts. Refusals are EPERM here, not the end: the monitor's end would be the run's, and
  * it reads nothing a guest wrote but terminal bytes and the checked record.
- * Should: relay, write the record, kill. Mustn't: execute a program, trace, reach a network, load code into the kernel.
+ * Should: relay, write the record, kill, open ports of the host when asked. Mustn't: execute a program, trace, connect, load code into the kernel.
  */
 int isolate_monitor_build(struct sock_fprog *ret_prog)
 {
@@ -142,6 +142,8 @@ int isolate_monitor_build(struct sock_fprog *ret_prog)
 		/* control socket and the other processes' sockets */
 		NR_accept4, NR_recvfrom, NR_sendto, NR_recvmsg, NR_sendmsg, NR_getsockopt, NR_setsockopt, NR_getsockname,
 		NR_shutdown, NR_socketpair,
+		/* ports published while the run goes on: listeners, never a connect */
+		NR_socket, NR_bind, NR_listen,
 		/* record, state directory, cgroups, scratch */
 		NR_open, NR_openat, NR_openat2, NR_stat, NR_lstat, NR_fstat, NR_newfstatat, NR_statx, NR_statfs, NR_fstatfs, NR_access,
 		NR_faccessat, NR_faccessat2, NR_readlink, NR_readlinkat, NR_getdents64, NR_getcwd, NR_chdir, NR_fchdir, NR_rename,

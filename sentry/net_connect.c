@@ -126,6 +126,11 @@ static struct reply ask_relay(struct call *c)
 		return reply_deny(r);
 	n = snprintf(text, sizeof(text), "%.*s:%u", (int)strnlen(why.text, RELAY_TEXT), why.text, port);
 	net_record(c, OP_CONNECT, text, (size_t)n);
+	/* Where the name leads to, which a rule would have to name. */
+	if (why.event == RELAY_EV_ADDRESS_REFUSED) {
+		c->object_len[1] = strnlen(why.origin, RELAY_TEXT);
+		memcpy(c->object[1], why.origin, c->object_len[1]);
+	}
 	return call_refuse_plain(c, r);
 }
 

@@ -130,6 +130,13 @@ void account_tell(struct account *a, struct dest *d, enum relay_event ev, uint32
 		(void)loop_timer(a->loop, a->tick, 1000);
 }
 
+void account_refuse(struct dest *d, uint32_t rule, int err)
+{
+	d->rule = rule;
+	d->err = err;
+	d->refused++;
+}
+
 static bool tick(const struct account *a, struct dest *d)
 {
 	if (d->untold == 0)

@@ -49,6 +49,8 @@ int account_dest(struct account *a, const char *text, uint16_t port, int proto, 
 int account_refused(struct account *a, const char *text, uint16_t port, int proto, struct dest **ret_d);
 /* Something to tell: at once the first time, with the tick later. DETAIL: of enum relay_event, may be NULL. */
 void account_tell(struct account *a, struct dest *d, enum relay_event ev, uint32_t rule, int err, const char *detail);
+/* A refusal that whoever asked will tell of: only counted. */
+void account_refuse(struct dest *d, uint32_t rule, int err);
 /* What waits to be told. Returns true where something still does. */
 bool account_tick(struct account *a);
 /* BYTES moved in DIRECTION (0: up). */

@@ -243,7 +243,8 @@ static void at_loopback(struct listener *l, int fd)
 
 /* ---- dialled ahead ---- */
 
-static void answer_dial(struct relay *r, const struct dialing *d, int err, enum relay_event ev)
+/* A refusal is recorded by the sentry, which knows who asked. A: what the name leads to, or NULL. */
+static void answer_dial(struct relay *r, const struct dialing *d, int err, enum relay_event ev, const struct net_address *a)
 {
 	struct relay_msg m = { .kind = RELAY_DIALLED,
 			       .id = d->id,
@@ -254,6 +255,8 @@ static void answer_dial(struct relay *r, const struct dialing *d, int err, enum 
 			       .proto = d->t.proto == NET_PROTO_UDP ? IPPROTO_UDP : IPPROTO_TCP };
 
 	target_text(&d->t, m.text);
+	if (a != NULL)
+		net_address_text(a, m.origin);
 	say(r, r->edge, &m);
 }
 
@@ -269,7 +272,10 @@ static void dialing_done(void *owner, int fd, int err, enum relay_event ev, cons
 			*at = d->next;
 			break;
 		}
-	told(r, d->dest, ev, d->t.rule, err, a);
+	if (ev == RELAY_EV_REFUSED || ev == RELAY_EV_ADDRESS_REFUSED || ev == RELAY_EV_LIMIT)
+		account_refuse(d->dest, d->t.rule, err);
+	else
+		told(r, d->dest, ev, d->t.rule, err, a);
 	if (fd >= 0) {
 		for (p = r->parked; p != NULL; p = p->next)
 			n++;
@@ -282,7 +288,7 @@ static void dialing_done(void *owner, int fd, int err, enum relay_event ev, cons
 			(void)loop_timer(r->loop, &r->tick, 1000);
 		}
 	}
-	answer_dial(r, d, err, ev);
+	answer_dial(r, d, err, ev, a);
 	free(d);
 }
 
@@ -298,17 +304,17 @@ void ingress_dial(struct relay *r, const struct relay_msg *m)
 	socklen_t len = net_address_sockaddr(&a, m->port, &sa);
 	int e = target_judge(r, (struct sockaddr *)&sa, len, proto, &now.t);
 	if (target_dest(r, &now.t, &now.dest) < 0) {
-		answer_dial(r, &now, ENOBUFS, RELAY_EV_FAILED);
+		answer_dial(r, &now, ENOBUFS, RELAY_EV_FAILED, NULL);
 		return;
 	}
 	if (e == 0 && account_spent(&r->account)) {
-		account_tell(&r->account, now.dest, RELAY_EV_LIMIT, now.t.rule, EACCES, NULL);
-		answer_dial(r, &now, EACCES, RELAY_EV_LIMIT);
+		account_refuse(now.dest, now.t.rule, EACCES);
+		answer_dial(r, &now, EACCES, RELAY_EV_LIMIT, NULL);
 		return;
 	}
 	if (e != 0) {
-		account_tell(&r->account, now.dest, RELAY_EV_REFUSED, now.t.rule, e, NULL);
-		answer_dial(r, &now, e, RELAY_EV_REFUSED);
+		account_refuse(now.dest, now.t.rule, e);
+		answer_dial(r, &now, e, RELAY_EV_REFUSED, NULL);
 		return;
 	}
 	for (d = r->dialing; d != NULL; d = d->next)
@@ -316,7 +322,7 @@ void ingress_dial(struct relay *r, const struct relay_msg *m)
 	/* Datagrams need no connection; too many at once are dialled when they come. */
 	d = proto == NET_PROTO_UDP || n >= DIALING_MOST ? NULL : calloc(1, sizeof(*d));
 	if (d == NULL) {
-		answer_dial(r, &now, 0, RELAY_EV_NONE);
+		answer_dial(r, &now, 0, RELAY_EV_NONE, NULL);
 		return;
 	}
 	*d = now;
@@ -325,7 +331,7 @@ void ingress_dial(struct relay *r, const struct relay_msg *m)
 	if (dial_start(r, &d->t, dialing_done, d, &d->dial) < 0) {
 		r->dialing = d->next;
 		free(d);
-		answer_dial(r, &now, ENOBUFS, RELAY_EV_FAILED);
+		answer_dial(r, &now, ENOBUFS, RELAY_EV_FAILED, NULL);
 	}
 }
 

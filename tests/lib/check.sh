@@ -214,6 +214,7 @@ for s in $suites; do
     storm) run_storm ;;
     real) run_real ;;
     attack) run_bats attack ;;
+    net) run_bats net ;;
     cli) run_bats cli ;;
     *) not_ok "no suite $s" ;;
   esac

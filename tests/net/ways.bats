@@ -1,0 +1,178 @@
+#!/usr/bin/env bats
+# Published ports, the host's loopback, the host's Unix sockets, rules added to a run in progress, what is told of it.
+
+setup_file() {
+  export T=${T:-$BATS_FILE_TMPDIR}
+  load ../cli/common
+  load ../lib/world
+  chmod 755 "$T"
+  world_up
+}
+
+teardown_file() {
+  load ../lib/world
+  world_down
+}
+
+setup() {
+  load ../cli/common
+  load ../lib/world
+  NOT=bare
+}
+
+fetch='import socket, sys
+try:
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+    s.sendall(b"GET /hello HTTP/1.0\r\n\r\n")
+    print("reached" if b"hello" in s.makefile("rb").read() else "no answer")
+except OSError as e:
+    print(type(e).__name__ if isinstance(e, socket.gaierror) else e.strerror)'
+
+# Waits until file $1 is there.
+until_there() {
+  local i
+  for i in $(seq 100); do [ -e "$1" ] && return; sleep 0.05; done
+  echo "no $1" >&2
+  return 1
+}
+
+@test "a published port reaches a server of the guest's, from this host only" {
+  t() {
+    local mode=$1
+    inside "$mode" --publish 18080:3000 -- python3 -c 'import http.server, os
+os.chdir("/tmp"); open("hello", "w").write("hello\n"); s = http.server.HTTPServer(("127.0.0.1", 3000), http.server.SimpleHTTPRequestHandler)
+open(os.environ["PWD"] + "/up", "w").close(); s.timeout = 20
+for i in range(3): s.handle_request()' >/dev/null 2>&1 3>&- &
+    until_there "$WS/up" || return 1
+    is reached "$(in_world "$mode" python3 -c "$fetch" 127.0.0.1 18080)" published || return 1
+    is "Connection refused" "$(in_world "$mode" python3 -c "$fetch" 192.0.2.2 18080)" "another address" || return 1
+    in_world "$mode" python3 -c "$fetch" 127.0.0.1 18080 >/dev/null
+    in_world "$mode" python3 -c "$fetch" 127.0.0.1 18080 >/dev/null
+    wait
+  }
+  each_mode t
+}
+
+@test "network.host: a loopback port of the guest's is the host's" {
+  t() {
+    local mode=$1
+    printf 'version: 1\nextends: agent\nnetwork: { host: [5432] }\n' >"$WS/p.yaml"
+    chmod 644 "$WS/p.yaml"
+    is reached "$(inside "$mode" --policy "$WS/p.yaml" -- python3 -c 'import socket
+s = socket.create_connection(("localhost", 5432)); s.sendall(b"x"); print("reached" if s.recv(1) == b"x" else "no")')" "localhost" || return 1
+    is "Connection refused" "$(inside "$mode" -- python3 -c "$fetch" 127.0.0.1 5432)" "without"
+  }
+  each_mode t
+}
+
+@test "a Unix socket of the host's passes bytes, and no descriptors" {
+  serve='import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o777); s.listen()
+open(sys.argv[1] + ".up", "w").close()
+while True:
+    c, _ = s.accept()
+    data, fds, flags, _ = socket.recv_fds(c, 100, 4)
+    c.sendall(b"%d bytes, %d descriptors" % (len(data), len(fds))); c.close()'
+  ask='import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+try:
+    s.connect(sys.argv[1])
+    socket.send_fds(s, [b"hello"], [0]); print(s.recv(100).decode())
+except OSError as e: print(e.strerror)'
+  t() {
+    local mode=$1 dir
+    dir=$(mktemp -d "$T/unix.XXXXXX")
+    chmod 777 "$dir"
+    in_world "$mode" python3 -c "$serve" "$dir/s" 3>&- &
+    until_there "$dir/s.up" || return 1
+    ln -s s "$dir/link"
+    is "5 bytes, 1 descriptors" "$(in_world "$mode" python3 -c "$ask" "$dir/s")" natively || return 1
+    [ "$(inside "$mode" --read "$dir" -- python3 -c "$ask" "$dir/s")" != "5 bytes, 1 descriptors" ] || return 1
+    is "5 bytes, 0 descriptors" "$(inside "$mode" --unix "$dir/s" -- python3 -c "$ask" "$dir/s")" inside || return 1
+    is "5 bytes, 0 descriptors" "$(inside "$mode" --unix "$dir/link" -- python3 -c "$ask" "$dir/link")" "by a link" || return 1
+    kill %% 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$dir"
+  }
+  each_mode t
+}
+
+@test "what is no socket, and sockets that are a way to root, are named with the reason" {
+  t() {
+    local mode=$1
+    run in_world "$mode" "$GABION" run --unix /etc/passwd -- true
+    [[ $output == *"is no socket of this host"* ]] || { echo "$output" >&2; return 1; }
+    printf 'version: 1\nextends: agent\nnetwork: { unix: [/run/docker.sock] }\n' >"$WS/p.yaml"
+    chmod 644 "$WS/p.yaml"
+    run in_world "$mode" "$GABION" run --policy "$WS/p.yaml" -- true
+    [ "$status" -ne 0 ]
+  }
+  each_mode t
+}
+
+@test "hosts and ports are added to a run in progress" {
+  t() {
+    local mode=$1 id
+    # shellcheck disable=SC2016 # the inner shell's
+    inside "$mode" --net v4.example.com -- sh -c 'touch up; while [ ! -e go ]; do sleep 0.05; done; python3 -c "$0" other.example.com 8080 >out; python3 -c "$0" 10.1.2.3 7777 >>out; touch done' "$fetch" 3>&- &
+    until_there "$WS/up" || return 1
+    id=$(in_world "$mode" "$GABION" ps | awk 'NR > 1 { print $1; exit }')
+    is "allowed from now on" "$(in_world "$mode" "$GABION" allow "$id" net other.example.com:8080)" "a name" || return 1
+    run in_world "$mode" "$GABION" allow "$id" net https://example.com/
+    [ "$status" -ne 0 ] && [[ $output == *"did you mean example.com:443?"* ]] || { echo "$output" >&2; return 1; }
+    is "published from now on" "$(in_world "$mode" "$GABION" allow "$id" publish 18081:3000)" "a port" || return 1
+    touch "$WS/go"
+    until_there "$WS/done" || return 1
+    is "reached
+Permission denied" "$(cat "$WS/out")" inside || return 1
+    wait
+  }
+  each_mode t
+}
+
+@test "the record and the summary name hosts, and the option that would allow one" {
+  t() {
+    local mode=$1 out
+    out=$(in_world "$mode" "$GABION" run --audit "$WS/record" --net v4.example.com -- sh -c 'getent hosts evil.test; python3 -c "$0" 203.0.113.10 80; python3 -c "$0" v4.example.com 8080; python3 -c "$0" v4.example.com 80' "$fetch" 2>&1)
+    for want in "--net evil.test" "--net 203.0.113.10:80" "--net v4.example.com:8080" "network: v4.example.com:80: 1 connection"; do
+      [[ $out == *"$want"* ]] || { echo "no '$want' in: $out" >&2; return 1; }
+    done
+    jq -es 'any(.[]; .event == "traffic" and .host == "v4.example.com" and .port == 80 and .received > 5)' "$WS/record" >/dev/null || return 1
+    jq -es 'any(.[]; .syscall == "connect" and .verdict == "deny" and .object == "203.0.113.10:80" and .errno == "EACCES")' "$WS/record" >/dev/null
+  }
+  each_mode t
+}
+
+@test "the agent's hosts are allowed, and not without it" {
+  t() {
+    local mode=$1
+    printf '#!/bin/sh\nexec getent hosts "$2" api.anthropic.com\n' >"$WS/aider"
+    chmod 755 "$WS/aider"
+    inside "$mode" -- "$WS/aider" | grep -q api.anthropic.com || return 1
+    ! inside "$mode" --agent none -- "$WS/aider" | grep -q .
+  }
+  each_mode t
+}
+
+@test "the host's proxies are not the guest's" {
+  t() {
+    export https_proxy=http://203.0.113.10:3128 HTTPS_PROXY=http://203.0.113.10:3128 no_proxy=x
+    is "" "$(inside "$1" --net 203.0.113.9 -- sh -c 'env | grep -i _proxy')" environment
+    unset https_proxy HTTPS_PROXY no_proxy
+  }
+  each_mode t
+}
+
+@test "a blocking connect is told what it would be told outside" {
+  say='import socket, sys, time
+for port in (80, 81):
+    try: socket.create_connection((sys.argv[1], port)); print("ok")
+    except OSError as e: print(e.strerror)'
+  t() {
+    local mode=$1
+    for to in v4.example.com 203.0.113.9 dead.example.com; do
+      is "$(in_world "$mode" python3 -c "$say" "$to")" "$(inside "$mode" --net '*.example.com:80,81' --net 203.0.113.0/24:80,81 -- python3 -c "$say" "$to")" "$to" || return 1
+    done
+  }
+  each_mode t
+}
