@@ -9,7 +9,8 @@
  * With a network namespace of its own the guest may use loopback, in all its spellings; everything else leads to the
  * edge (net_edge.h), where the relay judges it whatever we say: here a refusal gets its reason, and an errno at once. Where
  * no rule names a host everything else is as unreachable as the kernel finds it. Without a namespace what the rules name by
- * address is reached, by our own call on our own copy, and nothing else. Unix sockets with a path are files: OP_CONNECT on their canonical path. Abstract ones
+ * address is reached, by our own call on our own copy, and nothing else. Unix sockets with a path are files: OP_CONNECT on
+ * their canonical path. Abstract ones
  * have no path and end at the network namespace or at Landlock's scope; without either they are the host's.
  *
  * Syscalls: getsockopt, fcntl, fchdir, and what path.c uses.

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # `make check`: unit tests, the table against the kernel's, guest programs (native, then under every floor, outputs compared), attacks, the
 # command line, real programs. Every suite speaks TAP; failures and skips are shown with their reason, the rest is counted.
-# CHECK="unit fuzz floor guest storm real attack cli" picks suites, CHECK_MODES="root user bare" floors.
+# CHECK="unit fuzz floor guest storm real attack net cli" picks suites, CHECK_MODES="root user bare" floors.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd)
-suites=${CHECK:-unit fuzz floor guest storm real attack cli}
+suites=${CHECK:-unit fuzz floor guest storm real attack net cli}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-check.XXXXXX")
 chmod 755 "$T"
