@@ -76,7 +76,7 @@ FLOOR := $(BUILD)/tests/floor/floor
 # Fuzzers need clang and its libFuzzer.
 CLANG ?= clang
 FUZZ  := $(if $(wildcard $(shell $(CLANG) -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)),$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c))
+FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c) monitor/relay/dns.c monitor/relay/proxy.c monitor/relay/synth.c)
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_SECONDS ?= 60
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))
@@ -122,8 +122,8 @@ $(FLOOR): $(wildcard tests/floor/*.c) $(LIBOBJS) Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^) \
 		$(filter-out $(BUILD)/policy/filter.o,$(LIBOBJS)) $(LDLIBS)
 
-# Fuzzers: the policy's code with libFuzzer's counters in it.
-$(BUILD)/fuzz/policy/%.o: policy/%.c $(BUILD)/gabion Makefile
+# Fuzzers: the code that reads hostile input, with libFuzzer's counters in it.
+$(FUZZ_OBJS): $(BUILD)/fuzz/%.o: %.c $(BUILD)/gabion Makefile
 	$(call say,FUZZ,$<) mkdir -p $(@D) && $(CLANG) $(CPPFLAGS) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(FUZZ_OBJS)

@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "monitor/idle.h"
 #include "monitor/launch.h"
 #include "monitor/relay/relay_in.h"
 #include "util/err.h"
@@ -286,8 +287,10 @@ int relay_main(const struct relay_config *cfg, bool confine)
 		e = -ENOMEM;
 	if (e == 0 && (e = non_blocking(r->monitor)) == 0 && r->edge >= 0)
 		e = non_blocking(r->edge);
-	if (e == 0 && confine)
+	if (e == 0 && confine) {
+		idle_drop_pages(); /* what the start alone needed */
 		e = relay_confine();
+	}
 	if (e == 0) {
 		r->account.loop = r->loop;
 		r->account.tick = &r->tick;

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "util/err.h"
 
@@ -13,7 +12,7 @@ _Static_assert(SYNTH_COUNT == 1 << (32 - NET_SYNTHETIC4_BITS), "a number for eac
 
 struct synth {
 	size_t names;
-	char **slot; /* SYNTH_COUNT pointers; pages of it are there once they are used */
+	char **slot; /* SYNTH_COUNT pointers; so large that its pages are there once they are used */
 };
 
 /* fd67:6162:696f:6e::, RELAY_NET6 */
@@ -25,9 +24,8 @@ struct synth *synth_new(void)
 
 	if (s == NULL)
 		return NULL;
-	s->slot = mmap(NULL, SYNTH_COUNT * sizeof(char *), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s->slot == MAP_FAILED) {
+	s->slot = calloc(SYNTH_COUNT, sizeof(char *));
+	if (s->slot == NULL) {
 		free(s);
 		return NULL;
 	}
@@ -43,7 +41,7 @@ struct synth *synth_free(struct synth *s)
 			free(s->slot[i]);
 			s->names--;
 		}
-	(void)munmap(s->slot, SYNTH_COUNT * sizeof(char *));
+	free(s->slot);
 	free(s);
 	return NULL;
 }
