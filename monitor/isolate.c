@@ -106,6 +106,30 @@ int isolate_edge(void)
 	return apply(list, ARRAY_LEN(list));
 }
 
+/* What unwind*.c does: reads files below a root, memory, one message. */
+#define UNWINDING                                                                                            \
+	NR_openat2, NR_pread64, NR_read, NR_fstat, NR_newfstatat, NR_close, NR_mmap, NR_munmap, NR_mremap, NR_mprotect, NR_madvise, \
+		NR_brk, NR_futex, NR_rt_sigprocmask, NR_rt_sigreturn, NR_sendto, NR_exit, NR_exit_group, NR_restart_syscall
+
+/*
+ * unwinder.c: receives, forks, waits. Should: end a child. Mustn't: write a file, execute, trace, reach a network; its list is what its
+ * child starts with, which needs more than it has use for itself.
+ */
+int isolate_unwinder(void)
+{
+	static const int list[] = {UNWINDING, NR_recvmsg, NR_fork, NR_clone, NR_set_robust_list, NR_rseq, NR_gettid, NR_getpid,
+				   NR_pidfd_open, NR_poll, NR_ppoll, NR_kill, NR_wait4, NR_prlimit64, NR_setrlimit, NR_prctl,
+				   NR_seccomp, NR_rt_sigaction, NR_getrandom};
+	return apply(list, ARRAY_LEN(list));
+}
+
+/* Its child. Should: read what the guest may read. Mustn't: make a process, signal one, receive a descriptor. */
+int isolate_unwinding(void)
+{
+	static const int list[] = {UNWINDING};
+	return apply(list, ARRAY_LEN(list));
+}
+
 /* Tracer and relay while they have nothing to do. Should: end with the monitor. Mustn't: anything else. */
 int isolate_idle(void (*last)(void))
 {

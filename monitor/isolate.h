@@ -10,6 +10,9 @@ int isolate_tracer(void);
 /* In two steps: building takes half a millisecond, which a start has while it waits. PROG is used up by the second. */
 int isolate_monitor_build(struct sock_fprog *ret_prog);
 int isolate_monitor(struct sock_fprog *prog);
+/* The unwinder, and its child that unwinds. */
+int isolate_unwinder(void);
+int isolate_unwinding(void);
 /* Tracer and relay while they have nothing to do: read and exit. LAST is called before the list is in force; it may give the
  * heap away. */
 int isolate_idle(void (*last)(void));

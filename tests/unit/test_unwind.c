@@ -3,6 +3,7 @@
  * files, maps and stacks, each in a process with limits, as the unwinder's children have them.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -24,6 +26,7 @@
 #include <cmocka.h>
 
 #include "monitor/unwind.h"
+#include "monitor/unwinder.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -413,6 +416,84 @@ static void hostile_snapshot(void **state)
 	assert_true(crashed < 20);
 }
 
+/* -- The process -- */
+
+static void hand_in(int socket)
+{
+	struct iovec iov = { .iov_base = &copy.head, .iov_len = sizeof(copy.head) };
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u = { .buf = { 0 } };
+	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf) };
+	AUTO_FD int fd = memfd_create("stack", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, copy.stack, copy.head.stack_len), (ssize_t)copy.head.stack_len);
+	assert_int_equal(write(fd, copy.maps, copy.head.maps_len), (ssize_t)copy.head.maps_len);
+	u.align.cmsg_level = SOL_SOCKET;
+	u.align.cmsg_type = SCM_RIGHTS;
+	u.align.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&u.align), &fd, sizeof(int));
+	assert_int_equal(sendmsg(socket, &mh, 0), (ssize_t)sizeof(copy.head));
+}
+
+static int answer(const struct unwinder *u)
+{
+	struct pollfd p = { .fd = u->results, .events = POLLIN };
+
+	if (poll(&p, 1, 5000) != 1)
+		return -ETIME;
+	return unwinder_take(u, &stack);
+}
+
+static void process(void **state)
+{
+	struct floor_ids ids = FLOOR_IDS_NULL;
+	struct unwinder u = UNWINDER_NULL;
+	int ends[2];
+
+	(void)state;
+	ids.mode = FLOOR_BARE;
+	ids.uid = geteuid();
+	ids.gid = getegid();
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	assert_int_equal(unwinder_start(ends[0], -1, -1, &ids, &u), 0);
+	assert_int_equal(unwinder_take(&u, &stack), -EAGAIN);
+	take();
+	hand_in(ends[1]);
+	assert_int_equal(answer(&u), 0);
+	assert_int_equal(stack.id, 77);
+	assert_true(stack.whole);
+	assert_int_equal(frame_of("leaf"), 0);
+	assert_true(frame_of("main") != SIZE_MAX);
+	/* What is no snapshot is passed over, and what cannot be unwound is said to be so; then it goes on. */
+	assert_int_equal(send(ends[1], "x", 1, 0), 1);
+	copy.head.id = 78;
+	copy.head.stack_len += 8;
+	copy.head.maps_len -= 8;
+	hand_in(ends[1]);
+	assert_int_equal(answer(&u), 0);
+	assert_int_equal(stack.id, 78);
+	for (int round = 0; round < 20; round++) {
+		take();
+		copy.head.id = 100 + (uint64_t)round;
+		spoil(copy.stack, copy.head.stack_len, 500);
+		spoil((unsigned char *)copy.maps, copy.head.maps_len, 50);
+		hand_in(ends[1]);
+		assert_int_equal(answer(&u), 0);
+		assert_int_equal(stack.id, 100 + (uint64_t)round);
+	}
+	take();
+	hand_in(ends[1]);
+	assert_int_equal(answer(&u), 0);
+	assert_int_equal(frame_of("leaf"), 0);
+	/* It ends with its giver. */
+	close(ends[1]);
+	assert_int_equal(answer(&u), -EPIPE);
+	unwinder_stop(&u);
+	assert_int_equal(u.results, -1);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -423,7 +504,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),	cmocka_unit_test(bounded),     cmocka_unit_test(strange_files), cmocka_unit_test(maps),
-		cmocka_unit_test(hostile_elf), cmocka_unit_test(hostile_snapshot),
+		cmocka_unit_test(hostile_elf), cmocka_unit_test(hostile_snapshot), cmocka_unit_test(process),
 	};
 
 	return cmocka_run_group_tests_name("unwind", tests, setup, NULL);
