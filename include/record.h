@@ -26,8 +26,10 @@ enum record_flag {
 struct record {
 	uint64_t time_ns;    /* CLOCK_REALTIME */
 	uint64_t args[6];
+	uint64_t stack;      /* number of the snapshot of the caller's stack (tracer_msg.h), 0: none */
 	int64_t result;      /* value or -errno told to the guest; 0 when continued */
 	pid_t tid;           /* thread id in the guest's pid namespace as far as known, else the sentry's */
+	pid_t tgid, ppid;    /* its process, and that one's parent, numbered likewise; 0: not known */
 	int nr;
 	uint32_t flags;      /* enum record_flag */
 	uint32_t rule;       /* id of the rule that decided, UINT32_MAX: none */

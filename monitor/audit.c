@@ -275,6 +275,23 @@ void audit_drain(struct audit *a)
 	rest(a, taken);
 }
 
+void audit_stack(struct audit *a, const struct unwind_stack *s)
+{
+	/* The refusal it belongs to comes first. */
+	audit_drain(a);
+	size_t start = a->out.len;
+
+	put_event(a, "stack");
+	audit_json_stack(&a->out, s);
+	text_str(&a->out, "}\n");
+	if (a->out.full || a->bytes + (a->out.len - start) + END_RESERVE > a->cap) {
+		undo(a, start);
+		a->unwritten++;
+		return;
+	}
+	a->bytes += a->out.len - start;
+}
+
 bool audit_broken(const struct audit *a)
 {
 	return a->broken;

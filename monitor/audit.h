@@ -11,6 +11,7 @@
 
 #include "policy.h"
 #include "record.h"
+#include "unwind.h"
 
 struct audit;
 
@@ -38,6 +39,8 @@ void audit_traffic(struct audit *a, const struct audit_traffic *t);
 /* Takes everything there is (at most a ring's worth a call), formats and writes it. Failures to write are counted, never
  * passed on. The caller ignores SIGPIPE where PATH may be a FIFO. */
 void audit_drain(struct audit *a);
+/* Writes the stack of a refusal, as an object of its own that the refusal's record names by number. */
+void audit_stack(struct audit *a, const struct unwind_stack *s);
 /* True once a ring held what no sentry of ours writes: the sentry is not to be trusted any more. */
 bool audit_broken(const struct audit *a);
 /* The summary for people: what was refused, how often, by which rule, and the option that would allow it. Nothing

@@ -220,6 +220,14 @@ void audit_json(struct text *t, struct audit_clock *clock, const struct record *
 		key_string(t, ",\"run\":", run, strlen(run));
 	text_str(t, ",\"pid\":");
 	text_int(t, r->tid);
+	if (r->tgid && r->tgid != r->tid) {
+		text_str(t, ",\"tgid\":");
+		text_int(t, r->tgid);
+	}
+	if (r->ppid) {
+		text_str(t, ",\"ppid\":");
+		text_int(t, r->ppid);
+	}
 	key_string(t, ",\"comm\":", r->comm, strnlen(r->comm, sizeof(r->comm)));
 	text_str(t, ",\"syscall\":");
 	if (row)
@@ -260,6 +268,54 @@ void audit_json(struct text *t, struct audit_clock *clock, const struct record *
 		text_str(t, ",\"killed\":true");
 	if (policy && r->rule < policy_rule_count(policy))
 		put_rule(t, policy_rule(policy, r->rule));
+	if (r->stack) {
+		text_str(t, ",\"stack\":");
+		text_uint(t, r->stack);
+	}
 	key_string(t, ",\"level\":", plan_level_name(r->level), strlen(plan_level_name(r->level)));
 	text_str(t, "}\n");
+}
+
+/* A number as "0x..." and its key. */
+static void key_hex(struct text *t, const char *key, uint64_t v)
+{
+	text_str(t, key);
+	put_hex(t, v);
+}
+
+static void put_frame(struct text *t, const struct unwind_frame *f)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	key_hex(t, "{\"ip\":", f->ip);
+	if (f->symbol[0]) {
+		key_string(t, ",\"symbol\":", f->symbol, strlen(f->symbol));
+		key_hex(t, ",\"symbol_offset\":", f->symbol_offset);
+	}
+	if (f->object[0])
+		key_string(t, ",\"object\":", f->object, strlen(f->object));
+	if (f->offset)
+		key_hex(t, ",\"offset\":", f->offset);
+	if (f->build_id_len) {
+		text_str(t, ",\"build_id\":\"");
+		for (size_t i = 0; i < f->build_id_len; i++) {
+			text_add(t, &hex[f->build_id[i] >> 4], 1);
+			text_add(t, &hex[f->build_id[i] & 15], 1);
+		}
+		text_add(t, "\"", 1);
+	}
+	text_add(t, "}", 1);
+}
+
+void audit_json_stack(struct text *t, const struct unwind_stack *s)
+{
+	text_str(t, ",\"stack\":");
+	text_uint(t, s->id);
+	text_str(t, s->whole ? ",\"whole\":true,\"frames\":[" : ",\"whole\":false,\"frames\":[");
+	for (uint32_t i = 0; i < s->n && i < UNWIND_FRAMES; i++) {
+		if (i)
+			text_add(t, ",", 1);
+		put_frame(t, &s->frame[i]);
+	}
+	text_str(t, "]");
 }

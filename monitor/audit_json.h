@@ -7,6 +7,7 @@
 #include "policy.h"
 #include "record.h"
 #include "text.h"
+#include "unwind.h"
 
 /* The last second that was turned into text: thousands of records share it. */
 struct audit_clock {
@@ -21,5 +22,8 @@ void audit_json_time(struct text *t, struct audit_clock *clock, uint64_t ns);
 /* Appends the line with its newline. POLICY may be NULL (rules are then unnamed), RUN too. */
 void audit_json(struct text *t, struct audit_clock *clock, const struct record *r, const struct policy *policy,
 		const char *run);
+
+/* The rest of a stack's object, from ,"stack": on, without the closing brace. */
+void audit_json_stack(struct text *t, const struct unwind_stack *s);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * `gabion log [--all] [--follow] [--json] [RUN|FILE]`: the record for people, one line a decision.
+ * `gabion log [--all|--denied] [--follow|--tree] [--json] [RUN|FILE]`: the record for people, one line a decision, below it the
+ * stack of who was refused where there is one.
  *
  * Records are read line by line; a line that is no object of ours (somebody edited the file, a run was killed while
  * it wrote) is passed over. What a guest chose is escaped again for the terminal. --follow waits with inotify and
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "cli_option.h"
+#include "log_view.h"
 #include "state.h"
 #include "text.h"
 #include "util/err.h"
@@ -31,6 +33,9 @@ enum {
 
 struct view {
 	bool all, json;
+	bool looking;	      /* first of two passes: only stacks are collected */
+	json_t *stacks;	      /* kept for their refusals; NULL: printed as they come */
+	struct log_tree *tree; /* decisions go there instead of being printed; NULL: none */
 	char run[STATE_ID_MAX]; /* only this run's records, where a file holds several; empty: all */
 	char *line; /* what was read of a line so far */
 	size_t len, size;
@@ -131,6 +136,15 @@ static void print_record(const json_t *j, bool denied)
 	putchar('\n');
 }
 
+static void print_in_tree(const json_t *record, void *arg)
+{
+	const struct view *v = arg;
+	const char *verdict = json_string_value(json_object_get(record, "verdict"));
+
+	print_record(record, strcmp(verdict, "allow") != 0);
+	log_stack_of(v->stacks, record);
+}
+
 static long long count(const json_t *j, const char *group, const char *key)
 {
 	return json_integer_value(json_object_get(json_object_get(j, group), key));
@@ -148,32 +162,58 @@ static void print_end(const json_t *j)
 		       other, unwritten);
 }
 
+static void take_event(struct view *v, const json_t *j, const char *line, size_t n)
+{
+	const char *event = json_string_value(json_object_get(j, "event"));
+	bool end = strcmp(event, "end") == 0, stack = strcmp(event, "stack") == 0;
+
+	if (v->looking) {
+		if (stack)
+			log_stack_keep(v->stacks, j);
+		return;
+	}
+	v->ended = v->ended || end;
+	if (v->json)
+		printf("%.*s\n", (int)n, line);
+	else if (end && !v->tree)
+		print_end(j);
+	else if (stack && !v->stacks) {
+		printf("  stack %lld:\n", (long long)json_integer_value(json_object_get(j, "stack")));
+		log_stack_print(j);
+	} else if (!stack && !end)
+		fputs("-- the sentry wrote what it never should\n", stdout);
+}
+
+static void take_decision(struct view *v, json_t *j, const char *line, size_t n)
+{
+	bool denied = strcmp(json_string_value(json_object_get(j, "verdict")), "allow") != 0;
+	bool shown = v->all || denied;
+
+	if (v->tree) {
+		log_tree_add(v->tree, j, shown);
+	} else if (shown && v->json) {
+		printf("%.*s\n", (int)n, line);
+	} else if (shown) {
+		print_record(j, denied);
+		if (v->stacks)
+			log_stack_of(v->stacks, j);
+		else if (json_is_integer(json_object_get(j, "stack")))
+			printf("  (stack %lld follows)\n", (long long)json_integer_value(json_object_get(j, "stack")));
+	}
+}
+
 static void take_line(struct view *v, const char *line, size_t n)
 {
 	json_t *j = json_loadb(line, n, JSON_ALLOW_NUL, NULL);
 	const json_t *verdict = json_object_get(j, "verdict"), *event = json_object_get(j, "event");
 	const char *run = json_string_value(json_object_get(j, "run"));
 
-	if (v->run[0] && run && strcmp(run, v->run) != 0) {
+	if (v->run[0] && run && strcmp(run, v->run) != 0)
 		; /* another run's, in the same file */
-	} else if (json_is_string(event)) {
-		bool end = strcmp(json_string_value(event), "end") == 0;
-
-		v->ended = v->ended || end;
-		if (v->json)
-			printf("%.*s\n", (int)n, line);
-		else if (end)
-			print_end(j);
-		else
-			fputs("-- the sentry wrote what it never should\n", stdout);
-	} else if (json_is_string(verdict) && json_is_string(json_object_get(j, "comm"))) {
-		bool denied = strcmp(json_string_value(verdict), "allow") != 0;
-
-		if ((v->all || denied) && v->json)
-			printf("%.*s\n", (int)n, line);
-		else if (v->all || denied)
-			print_record(j, denied);
-	}
+	else if (json_is_string(event))
+		take_event(v, j, line, n);
+	else if (!v->looking && json_is_string(verdict) && json_is_string(json_object_get(j, "comm")))
+		take_decision(v, j, line, n);
 	json_decref(j);
 }
 
@@ -306,12 +346,37 @@ static bool find(const char *word, char **ret_file, char **ret_dir, char ret_id[
 	return *ret_file != NULL;
 }
 
+/* Twice: stacks stand behind the refusals they belong to. */
+static int show_all(struct view *v, int fd, bool tree)
+{
+	int r;
+
+	v->stacks = json_object();
+	v->looking = true;
+	r = v->json ? 0 : take_all(v, fd);
+	v->looking = false;
+	v->len = 0;
+	v->too_long = false;
+	/* What cannot be read twice has no stacks beside its refusals. */
+	if (r == 0 && !v->json && lseek(fd, 0, SEEK_SET) < 0)
+		r = err_now();
+	if (tree)
+		v->tree = log_tree_new();
+	if (r == 0)
+		r = take_all(v, fd);
+	if (r == 0 && v->tree)
+		log_tree_print(v->tree, print_in_tree, v);
+	v->tree = log_tree_free(v->tree);
+	json_decref(v->stacks);
+	return r;
+}
+
 int cli_log(int argc, char **argv)
 {
 	AUTO_FREE char *file = NULL;
 	AUTO_FREE char *dir = NULL;
 	struct view v = { .all = false };
-	bool going_on = false;
+	bool going_on = false, tree = false;
 	enum option_id id;
 	const char *value;
 	int state = 0, status, r;
@@ -319,12 +384,18 @@ int cli_log(int argc, char **argv)
 	do {
 		if (!cli_option(COMMAND_LOG, argc, argv, &state, &id, &value, &status))
 			return status;
-		v.all = v.all || id == OPTION_ALL;
+		if (id == OPTION_ALL || id == OPTION_DENIED)
+			v.all = id == OPTION_ALL;
+		tree = tree || id == OPTION_TREE;
 		v.json = v.json || id == OPTION_JSON;
 		going_on = going_on || id == OPTION_FOLLOW;
 	} while (id != OPTION_NONE);
 	if (!cli_operands(COMMAND_LOG, argc, argv, state, 0, 1, &status))
 		return status;
+	if (tree && (going_on || v.json)) {
+		cli_error(NULL, "--tree is made when all is known: not with --follow or --json");
+		return EXIT_GABION;
+	}
 	if (!find(argv[state], &file, &dir, v.run))
 		return EXIT_GABION;
 	AUTO_FD int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -333,7 +404,7 @@ int cli_log(int argc, char **argv)
 		cli_error(NULL, "cannot read the record %s: %m", file);
 		return EXIT_GABION;
 	}
-	r = going_on ? follow(&v, fd, file, dir) : take_all(&v, fd);
+	r = going_on ? follow(&v, fd, file, dir) : show_all(&v, fd, tree);
 	free(v.line);
 	if (r < 0) {
 		if (r != -EPIPE)

@@ -455,6 +455,8 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 			o->quiet = true;
 		if (row->id == OPTION_BPF)
 			o->bpf = true;
+		if (row->id == OPTION_STACKS)
+			o->audit_stacks = AUDIT_DENIED;
 		return 0;
 	case KIND_PATH:
 		/* The plan would have to deny every exec: nothing of a floor holds such a rule, and nobody can exec for another. */

@@ -233,23 +233,30 @@ static void record_caller(const struct call *c, struct record *rec)
 	enum { KNOWN = 64, KNOWN_NS = 50000000 };
 	static __thread struct known {
 		uint64_t until_ns;
-		pid_t tid, guest_tid;
+		pid_t tid, guest_tid, guest_tgid, guest_ppid;
 		char comm[16];
 	} known[KNOWN];
 	struct known *k = &known[(unsigned int)c->ev.tid % KNOWN];
 	bool is_exec = c->row != NULL && c->row->family == FAM_EXEC;
-	struct caller_status st;
+	struct caller_status st, parent;
 
 	if (!is_receiver || is_exec || k->tid != c->ev.tid || rec->time_ns >= k->until_ns ||
 	    rec->time_ns + KNOWN_NS < k->until_ns) {
 		if (caller_status(c->s->proc_fd, c->ev.tid, &st) < 0)
 			st = (struct caller_status){ .guest_tid = c->ev.tid };
+		/* Beyond the first process nobody is the guest's. */
+		if (st.ppid <= 0 || caller_status(c->s->proc_fd, st.ppid, &parent) < 0)
+			parent = CALLER_STATUS_NULL;
 		k->tid = c->ev.tid;
 		k->guest_tid = st.guest_tid;
+		k->guest_tgid = st.guest_tgid;
+		k->guest_ppid = parent.guest_tgid;
 		k->until_ns = is_exec ? 0 : rec->time_ns + KNOWN_NS;
 		memcpy(k->comm, st.comm, sizeof(k->comm));
 	}
 	rec->tid = k->guest_tid;
+	rec->tgid = k->guest_tgid;
+	rec->ppid = k->guest_ppid;
 	memcpy(rec->comm, k->comm, sizeof(rec->comm));
 }
 
@@ -262,6 +269,7 @@ static void record_call(const struct call *c, const struct reply *r, uint32_t fl
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	rec.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	memcpy(rec.args, c->ev.args, sizeof(rec.args));
+	rec.stack = 0;
 	rec.nr = c->ev.nr;
 	rec.result = r->kind == REPLY_DENY    ? -(int64_t)(r->err != 0 ? r->err : EPERM)
 		     : r->kind == REPLY_VALUE ? r->value
