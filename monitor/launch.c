@@ -406,6 +406,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .proc_fd = proc_fd,
 				   .control = e->control[1],
 				   .tracer = e->trace[0],
+				   .stacks = l->o->audit_stacks != AUDIT_OFF,
 				   .memfd_exec = l->o->memfd_exec,
 				   .init = init,
 				   .rules = l->rules,

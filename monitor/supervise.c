@@ -36,6 +36,7 @@
 #include "monitor/prepare.h"
 #include "monitor/state.h"
 #include "monitor/terminal.h"
+#include "monitor/unwinder.h"
 #include "monitor/widen.h"
 #include "sentry.h"
 #include "util/err.h"
@@ -44,6 +45,8 @@
 enum {
 	GRACE_MS = 500, /* between the signal forwarded to the command and the end of the tree */
 	FLUSH_MS = 500,
+	STACKS_MS = 1500, /* for the stacks of the last refusals, at the end */
+	STACKS_TRIES = 50,
 	RING_REFUSED = 128 << 10,
 	RING_OTHER = 256 << 10,
 };
@@ -60,6 +63,7 @@ struct run {
 	struct cgroup *cgroup;
 	struct idle relay; /* where there is no network */
 	struct network net;
+	struct unwinder unwinder;
 	struct sock_fprog self; /* the monitor's own filter */
 	int early, listed;      /* what became of meanwhile() */
 	char *dir; /* of the run */
@@ -221,10 +225,43 @@ static void on_timer(struct run *r)
 	}
 }
 
+static void start_unwinder(struct run *r)
+{
+	if (r->o->audit_stacks == AUDIT_OFF)
+		return;
+	int e = unwinder_start(fd_steal(&r->l.snapshots), r->l.userns, r->l.mntns, &r->p.ids, &r->unwinder);
+	if (e < 0 && !r->o->quiet)
+		fprintf(stderr, "gabion: no stacks are recorded: %s\n",
+			e == -ENOENT ? "libunwind is not installed" : strerror(-e));
+}
+
+/* Writes the stacks that are there. One that talks nonsense, or is gone, is listened to no more. */
+static void take_stacks(struct run *r)
+{
+	static struct unwind_stack s;
+	int e;
+
+	while ((e = unwinder_take(&r->unwinder, &s)) == 0)
+		audit_stack(r->audit, &s);
+	if (e != -EAGAIN)
+		unwinder_stop(&r->unwinder);
+}
+
+/* The tracer is gone: what it has given to the unwinder is still to come. */
+static void last_stacks(struct run *r)
+{
+	for (int i = 0; r->unwinder.results >= 0 && i < STACKS_TRIES; i++) {
+		struct pollfd p = {.fd = r->unwinder.results, .events = POLLIN};
+		if (poll(&p, 1, STACKS_MS / STACKS_TRIES) > 0)
+			take_stacks(r);
+	}
+	unwinder_stop(&r->unwinder);
+}
+
 static void loop(struct run *r)
 {
 	while (!r->over) {
-		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, NETWORK, FIXED };
+		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, NETWORK, STACKS, FIXED };
 		struct pollfd p[FIXED + 4] = {
 			[SIG] = {.fd = r->sigfd, .events = POLLIN},
 			[INIT] = {.fd = r->l.init, .events = POLLIN},
@@ -234,6 +271,7 @@ static void loop(struct run *r)
 				     .events = POLLIN},
 			[TIMER] = {.fd = r->timer, .events = POLLIN},
 			[NETWORK] = {.fd = r->net.channel, .events = POLLIN},
+			[STACKS] = {.fd = r->unwinder.results, .events = POLLIN},
 		};
 		int tn = r->terminal == NULL ? 0 : terminal_poll(r->terminal, p + FIXED);
 		int n = poll(p, (nfds_t)(FIXED + tn), audit_timeout(r->audit));
@@ -254,6 +292,8 @@ static void loop(struct run *r)
 		}
 		if (p[AUDIT].revents != 0 || n == 0)
 			audit_drain(r->audit);
+		if (p[STACKS].revents != 0)
+			take_stacks(r);
 		if (p[CONTROL].revents != 0)
 			control_serve(r->control);
 		if (p[TIMER].revents != 0 && !r->over)
@@ -280,6 +320,8 @@ static void end_tree(struct run *r)
 	idle_stop(&r->relay);
 	while (r->l.sentry > 0 && waitpid(r->l.sentry, NULL, 0) < 0 && errno == EINTR)
 		;
+	if (r->audit != NULL)
+		last_stacks(r);
 	if (r->p.ids.mode == FLOOR_BARE) {
 		AUTO_FD int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		(void)tree_kill(proc, getpid(), 1000);
@@ -510,6 +552,7 @@ int supervise_run(const struct run_options *o)
 			.l = LAUNCHED_NULL,
 			.relay = IDLE_NULL,
 			.net = NETWORK_NULL,
+			.unwinder = UNWINDER_NULL,
 			.sigfd = -1,
 			.timer = -1,
 			.status = EXIT_GABION};
@@ -517,6 +560,8 @@ int supervise_run(const struct run_options *o)
 
 	if (e == 0)
 		announce(&r);
+	if (e == 0)
+		start_unwinder(&r);
 	if (e == 0 && r.l.master >= 0)
 		e = terminal_open(fd_steal(&r.l.master), &r.look, &r.terminal);
 	if (e == 0)

@@ -30,6 +30,16 @@ static struct {
 	int (*search)(unw_addr_space_t, unw_word_t, unw_dyn_info_t *, unw_proc_info_t *, int, void *);
 } lib;
 
+/* The library sets itself up at its first use, with calls (pipe2) that a confined process has no use for otherwise. */
+static int first_use(void)
+{
+	static const struct tracer_snapshot nothing;
+	struct unwind_snapshot s = { .head = &nothing, .stack = NULL, .maps = "", .root = -1 };
+	struct unwind_stack out;
+
+	return unwind_stack(&s, &out);
+}
+
 int unwind_load(void)
 {
 	static const struct {
@@ -53,7 +63,7 @@ int unwind_load(void)
 			return -ENOENT;
 		memcpy(all[i].to, &at, sizeof(at));
 	}
-	return so == NULL ? -ENOENT : 0;
+	return so == NULL ? -ENOENT : first_use();
 }
 
 struct walk {
@@ -202,18 +212,19 @@ static void walk(struct walk *w, unw_addr_space_t as, struct unwind_stack *out)
 	}
 }
 
+static unw_accessors_t accessors = {
+	.find_proc_info = find_proc_info,
+	.put_unwind_info = put_unwind_info,
+	.get_dyn_info_list_addr = no_list,
+	.access_mem = access_mem,
+	.access_reg = access_reg,
+	.access_fpreg = access_fpreg,
+	.resume = no_resume,
+	.get_proc_name = no_name,
+};
+
 int unwind_stack(const struct unwind_snapshot *s, struct unwind_stack *ret_stack)
 {
-	static unw_accessors_t accessors = {
-		.find_proc_info = find_proc_info,
-		.put_unwind_info = put_unwind_info,
-		.get_dyn_info_list_addr = no_list,
-		.access_mem = access_mem,
-		.access_reg = access_reg,
-		.access_fpreg = access_fpreg,
-		.resume = no_resume,
-		.get_proc_name = no_name,
-	};
 	struct walk w = { .s = s };
 	unw_addr_space_t as;
 	int r;

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <linux/audit.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -269,7 +270,7 @@ static void record_call(const struct call *c, const struct reply *r, uint32_t fl
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	rec.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	memcpy(rec.args, c->ev.args, sizeof(rec.args));
-	rec.stack = 0;
+	rec.stack = c->request != NULL && c->request->msg.kind == TRACER_SNAPSHOT ? c->request->msg.id : 0;
 	rec.nr = c->ev.nr;
 	rec.result = r->kind == REPLY_DENY    ? -(int64_t)(r->err != 0 ? r->err : EPERM)
 		     : r->kind == REPLY_VALUE ? r->value
@@ -286,10 +287,15 @@ static void record_call(const struct call *c, const struct reply *r, uint32_t fl
 	(void)record_put(c->s->ring, &rec);
 }
 
+static bool is_refused(const struct call *c, const struct reply *r)
+{
+	return c->refused || (c->judged && c->verdict.kind == VERDICT_DENY && r->kind == REPLY_DENY);
+}
+
 /* Refusals are always recorded; of what was permitted, what changes, executes or connects. */
 static void record_if_wanted(const struct call *c, const struct reply *r)
 {
-	bool refused = c->refused || (c->judged && c->verdict.kind == VERDICT_DENY && r->kind == REPLY_DENY);
+	bool refused = is_refused(c, r);
 	uint32_t flags = 0;
 
 	if (c->s->ring == NULL)
@@ -323,6 +329,32 @@ void handle_finish(struct call *c, struct reply r)
 	pool_put(c->s->pool, c);
 }
 
+/* A flood of refusals gets a few stacks a second; the rest is answered as without. */
+static bool stack_is_due(void)
+{
+	enum { A_SECOND = 20 };
+	static _Atomic uint64_t state; /* second << 8 | count */
+	struct timespec now;
+	uint64_t old, next;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	old = atomic_load(&state);
+	do {
+		next = old >> 8 == (uint64_t)now.tv_sec ? old + 1 : (uint64_t)now.tv_sec << 8 | 1;
+		if ((next & 0xff) > A_SECOND)
+			return false;
+	} while (!atomic_compare_exchange_weak(&state, &old, next));
+	return true;
+}
+
+void handle_answer(struct call *c, struct reply r)
+{
+	if (c->s->stacks && is_refused(c, &r) && stack_is_due())
+		trace_refusal(c, r, TRACER_STACK_MAX);
+	else
+		handle_finish(c, r);
+}
+
 void handle_call(struct call *c)
 {
 	struct reply r;
@@ -337,7 +369,7 @@ void handle_call(struct call *c)
 		c->failed = true;
 		r = reply_deny(-e);
 	}
-	handle_finish(c, r);
+	handle_answer(c, r);
 }
 
 static uint64_t monotonic_ns(void)

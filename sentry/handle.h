@@ -41,6 +41,7 @@ struct sentry {
 	struct net_edge *edge; /* net_edge.h; NULL: no rule names a host */
 	struct pool *pool; /* call objects and helper threads (pool.h) */
 	struct trace *trace; /* the tracer's ear (trace.h); NULL: there is no tracer */
+	bool stacks;	     /* wanted of who is refused */
 	bool memfd_exec;     /* memory files may execute */
 };
 
@@ -138,6 +139,8 @@ int call_getfd(const struct call *c, int fd, int *ret_fd);
 int handle_loop(struct sentry *s);
 /* Decides and answers the event in C (from pool_get(), c->ev filled); C belongs to the pool afterwards. */
 void handle_call(struct call *c);
+/* Answers C with R, a refusal by way of the tracer where stacks are wanted. C is the pool's afterwards. */
+void handle_answer(struct call *c, struct reply r);
 /* Records and sends R as the answer to C, gives C back to the pool. */
 void handle_finish(struct call *c, struct reply r);
 

@@ -157,6 +157,7 @@ int sentry_run(const struct sentry_config *cfg)
 		.policy = cfg->policy,
 		.plan = cfg->plan,
 		.ring = cfg->ring,
+		.stacks = cfg->stacks,
 		.memfd_exec = cfg->memfd_exec,
 	};
 	if (s.fds_fd < 0 || s.root_fd < 0)

@@ -249,7 +249,7 @@ static void run(struct pool *p, struct slot *slot, struct call *c)
 	slot->interruptible = false;
 	p->busy--;
 	(void)pthread_mutex_unlock(&p->lock);
-	handle_finish(c, r);
+	handle_answer(c, r);
 	(void)pthread_mutex_lock(&p->lock);
 }
 
