@@ -78,9 +78,8 @@ int policy_check(const struct lang *l, struct lang_messages *m)
 		bad(m, v->exec_deny.v[i].origin,
 		    "exec.deny is not there yet: programs are not judged one by one (docs/LIMITS.md); hide the program, or "
 		    "leave it out of exec");
-	if (v->audit_stacks != AUDIT_OFF)
-		bad(m, v->stacks_from,
-		    "audit.stacks is not there yet: no stack is recorded (docs/LIMITS.md); only off can be held");
+	if (v->audit_stacks == AUDIT_ALL)
+		bad(m, v->stacks_from, "audit.stacks: all: only who is refused is looked at; denied can be held");
 	check_groups(v, m);
 	return 0;
 }
@@ -189,7 +188,7 @@ static void take_single(struct run_options *o, const struct lang_values *v)
 		o->audit = v->audit;
 	if (v->reads_from)
 		o->audit_reads = v->audit_reads;
-	if (v->stacks_from)
+	if (v->stacks_from && o->audit_stacks == AUDIT_OFF) /* --stacks */
 		o->audit_stacks = v->audit_stacks;
 	if (!o->mediate_set && v->mediate_from)
 		o->mediate_all = v->mediate_all;
