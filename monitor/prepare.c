@@ -2,6 +2,7 @@
 #include "monitor/prepare.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,13 +33,17 @@ enum floor_mode prepare_mode(void)
 	return FLOOR_ROOTLESS;
 }
 
-/* Files on 0, 1 and 2 keep the host's mount and its flags: the view's noexec is not theirs. */
+/*
+ * Files on 0, 1 and 2 keep the host's mount and its flags: the view's noexec is not theirs. What is open for writing cannot be
+ * executed as long as it is, and we keep it.
+ */
 static uint32_t stdio_fact(void)
 {
 	for (int fd = 0; fd < 3; fd++) {
 		struct stat st;
 		struct statvfs fs;
-		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (fstatvfs(fd, &fs) < 0 || !(fs.f_flag & ST_NOEXEC)))
+		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY &&
+		    (fstatvfs(fd, &fs) < 0 || !(fs.f_flag & ST_NOEXEC)))
 			return 0;
 	}
 	return FLOOR_STDIO;

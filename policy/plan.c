@@ -62,59 +62,60 @@ struct row {
 	int wish;
 	enum level level;
 	const char *why;
-	const char *gap; /* what of the rules nothing holds in this row; NULL: all is held */
+	const char *gap; /* what of the rules nothing of the floor holds in this row; NULL: all is held */
+	bool races;	 /* exec: the gap is a path swapped in time, which the tracer notices */
 };
 
 /* The first row that fits counts. Each (key, facts) has its test: tests/floor/pairs.tbl. */
 /* clang-format off */
 static const struct row rows[] = {
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_RECORD, LEVEL_OBSERVE,
-	  "the mount view holds every read and hide rule; looked at for the record", NULL },
-	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
+	  "the mount view holds every read and hide rule; looked at for the record", NULL, false },
+	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
 
-	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
+	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
 
 	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS | COND_HIDE_MASK, WISH_ANY, LEVEL_NATIVE,
-	  "the mount view holds every read and hide rule", NULL },
+	  "the mount view holds every read and hide rule", NULL, false },
 	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read rule and what is hidden",
-	  "the name of what is hidden shows where it existed at the start; a mask stands there" },
+	  "the name of what is hidden shows where it existed at the start; a mask stands there", false },
 	{ PLAN_LIST, 0, 0, WISH_ANY, LEVEL_NATIVE, "lists are the kernel's: what may be read may be listed",
-	  "the names of hidden entries can be listed in a directory that may be read" },
+	  "the names of hidden entries can be listed in a directory that may be read", false },
 
-	{ PLAN_CHDIR, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
+	{ PLAN_CHDIR, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
 	{ PLAN_CHDIR, 0, 0, WISH_ANY, LEVEL_NATIVE, "what is done from a directory is judged",
-	  "whether a hidden directory exists can be probed by changing to it" },
+	  "whether a hidden directory exists can be probed by changing to it", false },
 
 	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_STDIO, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE,
-	  WISH_ANY, LEVEL_OBSERVE, "noexec mounts hold every exec rule", NULL },
+	  WISH_ANY, LEVEL_OBSERVE, "noexec mounts hold every exec rule", NULL, false },
 	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY,
 	  LEVEL_OBSERVE, "noexec mounts hold every exec rule",
-	  "the file that is a standard descriptor could be executed if a path is swapped in time: it is on a mount of the host's" },
+	  "the file that is a standard descriptor could be executed if a path is swapped in time: it is on a mount of the host's", true },
 	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
 	  "noexec mounts hold every exec rule",
-	  "a hidden file could be executed, not read, if its path is swapped in time" },
+	  "a hidden file could be executed, not read, if its path is swapped in time", true },
 	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC, WISH_ANY, LEVEL_OBSERVE,
 	  "noexec mounts hold every exec rule but one inside a place that may be executed",
 	  "a writable place without exec lies inside one with it: a file in there could be executed if its path is swapped in "
-	  "time" },
+	  "time", true },
 	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES | COND_HIDE_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
-	  "Landlock holds every exec rule for execve", "mapping a file executable is held by nothing" },
+	  "Landlock holds every exec rule for execve", "mapping a file executable is held by nothing", false },
 	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES, WISH_ANY, LEVEL_OBSERVE, "Landlock holds every exec rule for execve",
 	  "mapping a file executable is held by nothing, and what a hide rule with globs names could be executed, not read, if "
-	  "its path is swapped in time" },
+	  "its path is swapped in time", true },
 
-	{ PLAN_WATCH, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL },
+	{ PLAN_WATCH, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
 
 	{ PLAN_SOCKET, FLOOR_NETNS, 0, WISH_ANY, LEVEL_OBSERVE,
-	  "families and types are plain numbers; a network namespace of its own holds the rest", NULL },
-	{ PLAN_SOCKET, 0, 0, WISH_ANY, LEVEL_OBSERVE, "families and types are plain numbers", NULL },
+	  "families and types are plain numbers; a network namespace of its own holds the rest", NULL, false },
+	{ PLAN_SOCKET, 0, 0, WISH_ANY, LEVEL_OBSERVE, "families and types are plain numbers", NULL, false },
 
-	{ PLAN_SIGNAL, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL },
-	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL },
+	{ PLAN_SIGNAL, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL, false },
+	{ PLAN_PROCESS, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL, false },
 
-	{ PLAN_TRACE, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL },
+	{ PLAN_TRACE, FLOOR_PIDNS, 0, WISH_ANY, LEVEL_NATIVE, "no process outside the pid namespace can be named", NULL, false },
 	{ PLAN_TRACE, FLOOR_LANDLOCK_FS, 0, WISH_ANY, LEVEL_NATIVE,
-	  "a Landlock domain traces nothing outside itself; gabion's own processes in it are not dumpable", NULL },
+	  "a Landlock domain traces nothing outside itself; gabion's own processes in it are not dumpable", NULL, false },
 };
 /* clang-format on */
 
@@ -358,7 +359,7 @@ static bool can_emulate(enum plan_key k)
 
 bool plan_wants_tracer(const struct plan *plan, const struct plan_wish *wish)
 {
-	return wish->mediate_all || plan->level[PLAN_EXEC] == LEVEL_DENY;
+	return wish->mediate_all || plan->level[PLAN_EXEC] == LEVEL_DENY || !plan->exec_held;
 }
 
 static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct plan_wish *wish,
@@ -374,6 +375,8 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 			plan->level[k] = rows[i].level;
 			plan->why[k] = rows[i].why;
 			plan->gap[k] = rows[i].gap;
+			if (k == PLAN_EXEC)
+				plan->exec_held = rows[i].level >= LEVEL_OBSERVE && !rows[i].races;
 			return;
 		}
 	plan->level[k] = otherwise[k].level;
@@ -389,7 +392,6 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 /* What the tracer makes of exec where the floor does not hold its rules, or nothing is to be left to it. */
 static void verify(const struct plan_wish *wish, struct plan *plan)
 {
-	plan->exec_held = plan->level[PLAN_EXEC] >= LEVEL_OBSERVE;
 	if ((plan->floor & FLOOR_TRACER) == 0 || !plan_wants_tracer(plan, wish))
 		return;
 	plan->why[PLAN_EXEC] = plan->exec_held ? "--mediate all: what was loaded is compared before it runs"

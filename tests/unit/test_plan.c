@@ -199,8 +199,9 @@ static void test_monotonic(void **state)
 			if (floor & (1U << bit))
 				continue;
 			plan_make(p, floor | (1U << bit), &wish, &b);
+			/* A verified exec is held, whatever the floor leaves open. */
 			for (int k = 0; k < PLAN_COUNT; k++)
-				assert_true(b.level[k] >= a.level[k]);
+				assert_true(b.level[k] >= a.level[k] || (k == PLAN_EXEC && b.level[k] == LEVEL_VERIFY));
 		}
 		/* Never without a view: these rules have a protected place inside a writable one. */
 		assert_int_equal(a.level[PLAN_WRITE], LEVEL_EMULATE);
@@ -232,6 +233,42 @@ static void test_keys(void **state)
 	for (int bit = 0; 1 << bit < FLOOR_FACTS_END; bit++)
 		assert_string_not_equal(plan_fact_name((enum floor_fact)(1 << bit)), "none");
 	assert_string_equal(plan_level_name(LEVEL_DENY), "deny");
+}
+
+/* Where a path could be swapped in time the tracer is asked, if there is one; else the plan says what is not held. */
+static void test_races(void **state)
+{
+	static const char *const plain[] = { "read /", "exec /", "write /w", NULL };
+	static const char *const hidden[] = { "read /", "exec /", "write /w", "exec /w", "hide /w/s", NULL };
+	static const char *const inside[] = { "read /", "exec /", "write /w", "exec /w", "write /w/out", NULL };
+	static const struct {
+		const char *const *rules;
+		uint32_t floor;
+		int level;
+		bool gap, held;
+	} t[] = {
+		{ plain, VIEW | FLOOR_STDIO, O, false, true },
+		{ plain, VIEW | FLOOR_STDIO | FLOOR_TRACER, O, false, true },
+		{ plain, VIEW, O, true, false },
+		{ plain, VIEW | FLOOR_TRACER, LEVEL_VERIFY, true, false },
+		{ hidden, VIEW | FLOOR_STDIO, O, true, false },
+		{ hidden, VIEW | FLOOR_STDIO | FLOOR_TRACER, LEVEL_VERIFY, true, false },
+		{ inside, VIEW | FLOOR_STDIO, O, true, false },
+		{ inside, VIEW | FLOOR_STDIO | FLOOR_TRACER, LEVEL_VERIFY, true, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		struct plan_wish wish = { .record_reads = true };
+		struct policy *p = make(t[i].rules);
+		struct plan plan;
+
+		plan_make(p, t[i].floor, &wish, &plan);
+		if ((int)plan.level[PLAN_EXEC] != t[i].level || (plan.gap[PLAN_EXEC] != NULL) != t[i].gap || plan.exec_held != t[i].held)
+			fail_msg("case %zu: %s, %s", i, plan_level_name(plan.level[PLAN_EXEC]),
+				 plan.gap[PLAN_EXEC] ? plan.gap[PLAN_EXEC] : "no gap");
+		policy_free(p);
+	}
 }
 
 /* The allow list and the differential tests (tests/floor) name the same pairs; what no test proves the plan calls a gap. */
@@ -275,6 +312,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_races),
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_monotonic),
