@@ -339,6 +339,19 @@ static struct string_list *list_of(struct run_options *o, enum option_id id)
 	}
 }
 
+/* A program that is not executed whatever its arguments are. */
+static int add_deny(struct run_options *o, const char *path)
+{
+	struct exec_deny *v = reallocarray(o->exec_deny.v, o->exec_deny.n + 1, sizeof(*v));
+
+	if (!v)
+		return -ENOMEM;
+	o->exec_deny.v = v;
+	v[o->exec_deny.n] = (struct exec_deny){.path = strdup(path), .origin = strdup("--deny-exec")};
+	o->exec_deny.n++;
+	return v[o->exec_deny.n - 1].path && v[o->exec_deny.n - 1].origin ? 0 : -ENOMEM;
+}
+
 /* The list of rules about the network an option adds to, or NULL. */
 static struct said_list *said_of(struct run_options *o, enum option_id id)
 {
@@ -481,6 +494,8 @@ static int take_option(struct run_options *o, enum option_id id, const char *val
 	char origin[32];
 	int r = take_value(o, &option_rows[id], value, ret_fault);
 
+	if (r == 0 && id == OPTION_DENY_EXEC)
+		r = add_deny(o, value);
 	if (r != 0)
 		return r;
 	if (list)

@@ -70,14 +70,6 @@ int policy_check(const struct lang *l, struct lang_messages *m)
 		bad(m, v->io_uring_from,
 		    "io_uring: restricted is not there yet: rings cannot be given to guests (docs/LIMITS.md); only off can be "
 		    "held");
-	if (v->memfd_exec)
-		bad(m, v->memfd_from,
-		    "exec.memfd: allow is not there yet: memory files are made without the right to execute "
-		    "(docs/LIMITS.md); only deny can be held");
-	for (size_t i = 0; i < v->exec_deny.n; i++)
-		bad(m, v->exec_deny.v[i].origin,
-		    "exec.deny is not there yet: programs are not judged one by one (docs/LIMITS.md); hide the program, or "
-		    "leave it out of exec");
 	if (v->audit_stacks == AUDIT_ALL)
 		bad(m, v->stacks_from, "audit.stacks: all: only who is refused is looked at; denied can be held");
 	check_groups(v, m);
@@ -103,27 +95,30 @@ static int before(struct said_list *to, const struct said_list *from)
 	return 0;
 }
 
+/* Behind what the command line denies. */
 static int take_deny(struct run_options *o, const struct exec_deny_list *from)
 {
-	struct exec_deny *v = calloc(from->n + 1, sizeof(*v));
+	struct exec_deny_list *to = &o->exec_deny;
+	struct exec_deny *v = reallocarray(to->v, to->n + from->n + 1, sizeof(*v));
 
 	if (!v)
 		return -ENOMEM;
-	o->exec_deny.v = v;
+	to->v = v;
 	for (size_t i = 0; i < from->n; i++) {
 		const struct exec_deny *d = &from->v[i];
+		struct exec_deny *copy = &v[to->n];
 		size_t n = 0;
 
 		while (d->args && d->args[n])
 			n++;
-		v[i] = (struct exec_deny){.path = strdup(d->path), .origin = strdup(d->origin)};
-		v[i].args = d->args ? calloc(n + 1, sizeof(*v[i].args)) : NULL;
-		o->exec_deny.n = i + 1;
-		if (!v[i].path || !v[i].origin || (d->args && !v[i].args))
+		*copy = (struct exec_deny){.path = strdup(d->path), .origin = strdup(d->origin)};
+		copy->args = d->args ? calloc(n + 1, sizeof(*copy->args)) : NULL;
+		to->n++;
+		if (!copy->path || !copy->origin || (d->args && !copy->args))
 			return -ENOMEM;
 		for (size_t k = 0; k < n; k++) {
-			v[i].args[k] = strdup(d->args[k]);
-			if (!v[i].args[k])
+			copy->args[k] = strdup(d->args[k]);
+			if (!copy->args[k])
 				return -ENOMEM;
 		}
 	}

@@ -184,6 +184,7 @@ static void floor_exec(struct prepared *p)
 {
 	struct places *pl = &p->places;
 
+	pl->policy = p->policy;
 	pl->exec_workspace = true;
 	for (size_t i = 0; pl->workspaces[i] != NULL; i++)
 		pl->exec_workspace =

@@ -213,6 +213,21 @@ struct lang_places rules_places(const struct places *p, enum floor_mode mode, ch
 				    .home_host = p->home_host};
 }
 
+static int add_denies(struct policy_builder *b, const struct exec_deny_list *l, char **ret_why)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++) {
+		AUTO_FREE char *pattern = rules_pattern(l->v[i].path);
+		r = pattern == NULL ? -ENOMEM
+				    : policy_builder_deny_exec(b, pattern, (const char *const *)l->v[i].args, l->v[i].origin);
+		if (r == -EINVAL)
+			(void)!asprintf(ret_why, "%s: %s, or what is said of its arguments, is no pattern", l->v[i].origin,
+					l->v[i].path);
+	}
+	return r;
+}
+
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
 		struct policy_builder **ret_b, char **ret_why)
 {
@@ -268,6 +283,8 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 		r = add_list(b, RULE_EXCEPT, &o->unhide, "--unhide", ret_why);
 	if (r == 0)
 		r = add_list(b, RULE_EXCEPT, &o->unprotect, "--unprotect", ret_why);
+	if (r == 0)
+		r = add_denies(b, &o->exec_deny, ret_why);
 	if (r == 0)
 		r = policy_builder_written(b, o->written);
 	if (r < 0) {

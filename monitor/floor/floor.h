@@ -55,6 +55,7 @@ struct places {
 	char *shell;
 	uint64_t tmp_size;		   /* bytes for /tmp and the scratch directory */
 	bool network;			   /* names are answered by the relay */
+	const struct policy *policy;	   /* says which writable mounts execute; NULL: none */
 	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
 	bool home_host;			   /* home_source is the real home, shown as it is and not to be written */
 	const struct tmpfs_list *tmpfs;	   /* the run's options own it */

@@ -151,7 +151,8 @@ static bool refused_below(const struct policy *p, enum op op, const char *path)
 		/* What is hidden in a place made for the run is not there: no reason to carve. */
 		if (r->kind == RULE_HIDE && policy_is_private(p, r->pattern))
 			continue;
-		if ((r->kind == RULE_HIDE || (r->kind == RULE_WRITE && op == OP_EXEC)) && !r->floating &&
+		bool denies = r->kind == RULE_EXEC_DENY && op == OP_EXEC && r->args == NULL;
+		if ((r->kind == RULE_HIDE || denies || (r->kind == RULE_WRITE && op == OP_EXEC)) && !r->floating &&
 		    strncmp(r->pattern, path, n) == 0 && r->pattern[n] == '/' &&
 		    policy_path(p, op, r->pattern, strlen(r->pattern)).kind != VERDICT_ALLOW)
 			return true;

@@ -184,7 +184,10 @@ int sources_open(const struct places *p, const struct floor_ids *ids, struct sou
 	if (r == 0)
 		r = open_root(&s, ids, shift);
 	if (r == 0 && !p->home_host)
-		r = open_place(&s, p->home_source, p->home, true, false, swap);
+		r = open_place(&s, p->home_source, p->home, true,
+			       p->policy != NULL &&
+				       policy_path(p->policy, OP_EXEC, p->home, strlen(p->home)).kind == VERDICT_ALLOW,
+			       swap);
 	if (r == 0 && p->home_host)
 		r = open_home(&s, p, ids);
 	for (size_t i = 0; r == 0 && i < p->n; i++) {

@@ -238,6 +238,41 @@ static int hide_all(int root, const struct places *p, const struct policy *polic
 	return 0;
 }
 
+static bool is_writable(const struct policy *policy, const char *path)
+{
+	for (size_t i = 0; i < policy_rule_count(policy); i++) {
+		const struct rule *r = policy_rule(policy, i);
+		if (r->kind == RULE_WRITE && r->literal_len == strlen(r->pattern) && same_or_below(path, r->pattern))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What deny-exec rules name, mounted over itself without the right to execute: by any name and any way, the ELF interpreter's
+ * mmap included. Inside what is writable no mount is made: there the plan sees to it.
+ */
+static int deny_exec_all(int root, const struct policy *policy)
+{
+	for (size_t i = 0; i < policy_rule_count(policy); i++) {
+		const struct rule *rule = policy_rule(policy, i);
+		struct stat st;
+		if (rule->kind != RULE_EXEC_DENY || rule->args != NULL || rule->literal_len != strlen(rule->pattern) ||
+		    is_writable(policy, rule->pattern))
+			continue;
+		AUTO_FD int at = open_in(root, rule->pattern, O_PATH);
+		if (at < 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
+			continue; /* nothing there, nor can anything come there */
+		if (at < 0 || fstat(at, &st) < 0)
+			return err_now();
+		bool dir = S_ISDIR(st.st_mode);
+		AUTO_FD int tree = open_tree(at, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (dir ? AT_RECURSIVE : 0));
+		if (tree < 0 || mount_attrs(tree, MOUNT_ATTR_NOEXEC, 0, dir) < 0 || mount_attach(tree, at) < 0)
+			return err_now();
+	}
+	return 0;
+}
+
 /* The end of the first pass: nothing is to be written where it covered. */
 static int hide_close(int root, const struct places *p, const struct policy *policy)
 {
@@ -289,6 +324,9 @@ static int devpts_detached(void)
 /* What filesystem.tmpfs of the policy says of PATH, where it does. */
 static void wished(const struct places *p, const char *path, uint64_t *size, uint64_t *attrs)
 {
+	/* As the policy says, and nothing below it otherwise: no mount is made in there. */
+	if (p->policy != NULL && policy_path(p->policy, OP_EXEC, path, strlen(path)).kind == VERDICT_ALLOW)
+		*attrs &= ~(uint64_t)MOUNT_ATTR_NOEXEC;
 	for (size_t i = 0; p->tmpfs != NULL && i < p->tmpfs->n; i++) {
 		const struct tmpfs_wish *w = &p->tmpfs->v[i];
 
@@ -528,6 +566,10 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 	if (r == 0) {
 		*ret_stage = "hiding";
 		r = hide_all(s->root, p, policy, HIDE_REST);
+	}
+	if (r == 0) {
+		*ret_stage = "denying execution";
+		r = deny_exec_all(s->root, policy);
 	}
 	if (r == 0) {
 		*ret_stage = "links";
