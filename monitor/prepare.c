@@ -170,6 +170,9 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 	/* No hook of a template may run later on the host: git copies none from an empty template. */
 	if (r == 0)
 		r = environment_set(&p->env, "GIT_TEMPLATE_DIR", "");
+	/* .NET maps what it compiles twice, through a memory file, unless told not to. */
+	if (r == 0 && !o->memfd_exec && environment_get(&p->env, "DOTNET_EnableWriteXorExecute") == NULL)
+		r = environment_set(&p->env, "DOTNET_EnableWriteXorExecute", "0");
 	if (r == 0)
 		r = git_identity(p);
 	if (r == 0 && environment_get(&p->env, "PWD") != NULL)

@@ -24,6 +24,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "nr.h"
@@ -39,6 +40,8 @@ enum when {
 	SIGNALS_OPEN,   /* nothing confines signals to the tree */
 	NO_USERNS,      /* the sentry has no CAP_SYS_PTRACE over the guest */
 	NO_IPCNS,       /* System V and POSIX message names are the host's */
+	PROCESS_NATIVE, /* the plan leaves other processes' limits to the kernel */
+	PROCESS_SEEN,	/* it does not */
 	SOCKETS_NATIVE, /* the plan leaves ordinary sockets to the kernel */
 };
 
@@ -72,6 +75,18 @@ struct rule_by_value {
 	PERMIT_WHEN(SOCKETS_NATIVE, socket, ARG(0, U32, domain), ARG(1, SOCK_TYPE_MASK, type), ARG(2, U32, proto))
 #define UNIX(call, type)                                                                                     \
 	PERMIT_WHEN(SOCKETS_NATIVE, call, ARG(0, U32, AF_UNIX), ARG(1, SOCK_TYPE_MASK, type))
+
+/*
+ * prlimit64 is permitted where it sets nothing, or a limit other than RLIMIT_CORE, which is 4: one of its bits differs. TEST: of whom. The
+ * rest is notified: limits on core dumps stay as they are (monitor/floor/limits.c).
+ */
+#define NO_TEST { .mask = 0 }
+#define CORE_KEPT(cond, ...)                                                                                 \
+	PERMIT_WHEN(cond, prlimit64, ARG(2, U64, 0), __VA_ARGS__),                                           \
+		PERMIT_WHEN(cond, prlimit64, ARG(1, RLIMIT_CORE, 0), __VA_ARGS__),                           \
+		PERMIT_WHEN(cond, prlimit64, ARG(1, 1, 1), __VA_ARGS__),                                     \
+		PERMIT_WHEN(cond, prlimit64, ARG(1, 2, 2), __VA_ARGS__),                                     \
+		PERMIT_WHEN(cond, prlimit64, ARG(1, 8, 8), __VA_ARGS__)
 
 /* An ioctl's type and number; the size and direction above them are what the caller claims. */
 #define IOC_TYPE UINT64_C(0xff00)
@@ -174,7 +189,9 @@ static const struct rule_by_value rules[] = {
 	PERMIT(sendto, ARG(4, U64, 0)),
 
 	/* Pid 0 is the caller. setpriority and ioprio_set: "a process" is 0 and 1 there. */
-	PERMIT(prlimit64, ARG(0, U32, 0)),
+	CORE_KEPT(PROCESS_NATIVE, NO_TEST),
+	CORE_KEPT(PROCESS_SEEN, ARG(0, U32, 0)),
+	REFUSE(setrlimit, 0, ARG(0, U32, RLIMIT_CORE)), /* without effect */
 	PERMIT(sched_setparam, ARG(0, U32, 0)),
 	PERMIT(sched_setscheduler, ARG(0, U32, 0)),
 	PERMIT(sched_setaffinity, ARG(0, U32, 0)),
@@ -221,6 +238,10 @@ static bool holds(const struct plan *plan, enum when when)
 		return (plan->floor & FLOOR_USERNS) == 0;
 	case NO_IPCNS:
 		return (plan->floor & FLOOR_IPCNS) == 0;
+	case PROCESS_NATIVE:
+		return plan->level[PLAN_PROCESS] == LEVEL_NATIVE;
+	case PROCESS_SEEN:
+		return plan->level[PLAN_PROCESS] != LEVEL_NATIVE;
 	case SOCKETS_NATIVE:
 		return plan->level[PLAN_SOCKET] == LEVEL_NATIVE;
 	}
@@ -287,6 +308,9 @@ uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
 			return narrow_level_action(stricter(open_level(plan), plan->level[PLAN_META]));
 		if (row->family == FAM_OPEN)
 			return narrow_level_action(open_level(plan));
+		/* What the rules permit is native; the rest is about core dumps. */
+		if (row->nr == NR_prlimit64 && plan->level[PLAN_PROCESS] == LEVEL_NATIVE)
+			return SCMP_ACT_NOTIFY;
 		key = plan_key_of(row);
 		return key < PLAN_COUNT ? narrow_level_action(plan->level[key]) : SCMP_ACT_NOTIFY;
 	case CLASS_KILL:

@@ -151,6 +151,9 @@ struct reply process_prlimit64(struct call *c)
 	}
 	if (!target(c, (pid_t)c->ev.args[0], &m, &reply))
 		return reply;
+	/* Core dumps stay off: set without effect. 0 would let a handler of the host's run (monitor/floor/limits.c). */
+	if ((unsigned int)c->ev.args[1] == RLIMIT_CORE)
+		sets = false;
 	if (syscall(NR_prlimit64, m.tid, (unsigned int)c->ev.args[1], sets ? &set : NULL, &old) < 0)
 		return done(-1);
 	if (c->ev.args[3] != 0) {

@@ -62,9 +62,25 @@ static int lower(int what, uint64_t to)
 	return setrlimit((__rlimit_resource_t)what, &rl) < 0 ? err_now() : 0;
 }
 
+/*
+ * No core dumps: not as files, which would be larger than one byte, and not through a handler of the host's, which a limit of 0 does not
+ * stop but one of 1 does (coredump_pipe() in fs/coredump.c takes it for the handler's own crash). The filter keeps the guest from
+ * changing it. Where it is 0 for good already it stays so.
+ */
+static int no_cores(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_CORE, &rl) < 0)
+		return err_now();
+	if (rl.rlim_max > 0)
+		rl.rlim_max = rl.rlim_cur = 1;
+	return setrlimit(RLIMIT_CORE, &rl) < 0 ? err_now() : 0;
+}
+
 int limits_rlimits(const struct run_options *o, bool have_cgroup)
 {
-	int r = lower(RLIMIT_CORE, 0);
+	int r = no_cores();
 	/* The next best where no cgroup could be had: RLIMIT_DATA a process, RLIMIT_NPROC counted in the user
 	 * namespace. */
 	if (r == 0 && o->memory != 0 && !have_cgroup)

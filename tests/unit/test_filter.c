@@ -175,6 +175,12 @@ static const struct sim_case {
 	{ DENYING, NR_prlimit64, { 0, 7 }, ALLOW },
 	{ EMULATED, NR_prlimit64, { HIGH, 7 }, ALLOW },
 	{ EMULATED, NR_prlimit64, { 1, 7 }, NOTIFY },
+	{ DENYING, NR_prlimit64, { 0, 4 }, ALLOW },
+	{ EMULATED, NR_prlimit64, { 0, 4, 0x1000 }, NOTIFY },
+	{ EMULATED, NR_prlimit64, { 0, HIGH | 4, 0x1000 }, NOTIFY },
+	{ EMULATED, NR_setrlimit, { 4, 0x1000 }, ERR(0) },
+	{ EMULATED, NR_setrlimit, { HIGH | 4, 0x1000 }, ERR(0) },
+	{ EMULATED, NR_setrlimit, { 7, 0x1000 }, ALLOW },
 	{ EMULATED, NR_sched_setaffinity, { 0 }, ALLOW },
 	{ EMULATED, NR_sched_setaffinity, { 17 }, NOTIFY },
 	{ EMULATED, NR_setpriority, { 0, 0, 5 }, ALLOW },
@@ -250,6 +256,7 @@ static bool narrowed(int nr, const struct plan *plan)
 	case NR_personality:
 	case NR_prctl:
 	case NR_ioctl:
+	case NR_setrlimit:
 		return true;
 	case NR_fcntl:
 		return (plan->floor & (FLOOR_PIDNS | FLOOR_LANDLOCK_SCOPE)) == 0;
@@ -300,7 +307,7 @@ static void rows(void **state)
 			case CLASS_RECHECK:
 			case CLASS_EMULATE:
 				if (p == NATIVE && row->family != FAM_SOCKET && row->family != FAM_DENIED)
-					assert_int_equal(got, ALLOW);
+					assert_int_equal(got, nr == NR_prlimit64 ? NOT_CONSTANT : ALLOW);
 				if (p == EMULATED || p == BARE || p == OBSERVED || row->family == FAM_DENIED)
 					assert_true(got == NOTIFY || got == NOT_CONSTANT);
 				if (p == DENYING && row->family != FAM_DENIED)

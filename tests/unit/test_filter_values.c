@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "tests/unit/filter_machine.h"
@@ -214,7 +215,12 @@ static void model_numbers(void **state)
 					 open_signals && (a1 == F_SETOWN || a1 == F_SETOWN_EX) ? ERR(EPERM) : ALLOW);
 			assert_int_equal(run(&progs[p], NR_sendto, a),
 					 a[4] == 0 ? ALLOW : level_action(plans[p].level[PLAN_SEND]));
-			assert_int_equal(run(&progs[p], NR_prlimit64, a), a0 == 0 ? ALLOW : process);
+			bool kept = a[2] == 0 || (a[1] & 15) != RLIMIT_CORE;
+			assert_int_equal(run(&progs[p], NR_prlimit64, a),
+					 kept && (a0 == 0 || process == ALLOW) ? ALLOW :
+					 process == ALLOW			? NOTIFY :
+										  process);
+			assert_int_equal(run(&progs[p], NR_setrlimit, a), a0 == RLIMIT_CORE ? ERR(0) : ALLOW);
 			assert_int_equal(run(&progs[p], NR_setpriority, a), a0 == 0 && a1 == 0 ? ALLOW : process);
 			assert_int_equal(run(&progs[p], NR_ioprio_set, a), a0 == 1 && a1 == 0 ? ALLOW : process);
 		}
