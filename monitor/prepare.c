@@ -182,6 +182,21 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 	return r;
 }
 
+/* Whether the mount at TARGET must let programs execute: the policy says so of it, or a pattern of something at or below it. */
+static bool executes(const struct policy *p, const char *target)
+{
+	size_t len = strlen(target);
+
+	for (size_t i = 0; i < policy_rule_count(p); i++) {
+		const struct rule *r = policy_rule(p, i);
+
+		if (r->kind == RULE_EXEC && r->literal_len < strlen(r->pattern) && r->literal_len > len &&
+		    strncmp(r->pattern, target, len) == 0 && r->pattern[len] == '/')
+			return true;
+	}
+	return policy_path(p, OP_EXEC, target, len).kind == VERDICT_ALLOW;
+}
+
 /* Writable mounts execute only where the policy says so of them. */
 static void floor_exec(struct prepared *p)
 {
@@ -190,12 +205,8 @@ static void floor_exec(struct prepared *p)
 	pl->policy = p->policy;
 	pl->exec_workspace = true;
 	for (size_t i = 0; pl->workspaces[i] != NULL; i++)
-		pl->exec_workspace =
-			pl->exec_workspace &&
-			policy_path(p->policy, OP_EXEC, pl->workspaces[i], strlen(pl->workspaces[i])).kind ==
-				VERDICT_ALLOW;
-	pl->exec_scratch =
-		policy_path(p->policy, OP_EXEC, pl->scratch, strlen(pl->scratch)).kind == VERDICT_ALLOW;
+		pl->exec_workspace = pl->exec_workspace && executes(p->policy, pl->workspaces[i]);
+	pl->exec_scratch = executes(p->policy, pl->scratch);
 	for (size_t i = 0; pl->tmpfs != NULL && i < pl->tmpfs->n; i++) {
 		const char *path = pl->tmpfs->v[i].path;
 
@@ -203,9 +214,7 @@ static void floor_exec(struct prepared *p)
 	}
 	for (size_t i = 0; i < pl->n; i++)
 		if (pl->v[i].link == NULL)
-			pl->v[i].exec =
-				policy_path(p->policy, OP_EXEC, pl->v[i].target, strlen(pl->v[i].target))
-					.kind == VERDICT_ALLOW;
+			pl->v[i].exec = executes(p->policy, pl->v[i].target);
 }
 
 int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
