@@ -2,11 +2,15 @@
  * See left_links.h. A link is known by its path in the guest's view, which for the places that are the host's as well is the
  * host's. What is renamed is followed: the link itself, or a directory above it. That one was removed shows at the end.
  *
+ * The same for files that say where a repository's git directory is (.git of a submodule, commondir): git writes them in place,
+ * so the sentry cannot judge what they say. One that names a directory whose configuration nothing protects is told.
+ *
  * Where the plan leaves names to the kernel (nothing that may be written is the host's or protected) no link is recorded.
  */
 #include "monitor/left_links.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +20,7 @@
 #include "monitor/text.h"
 #include "nr.h"
 #include "util/err.h"
+#include "util/fd.h"
 
 enum { SHOWN_MAX = 10 };
 
@@ -73,6 +78,15 @@ static void moved(struct left_links *l, const char *old, size_t old_len, const c
 	}
 }
 
+/* Whether PATH is a file that says which directory is the repository: .git, or the common one of a worktree's. */
+static bool names_git_dir(const char *path, size_t len)
+{
+	static const char git[] = "/.git", common[] = "/commondir";
+	const size_t g = sizeof(git) - 1, c = sizeof(common) - 1;
+
+	return (len > g && memcmp(path + len - g, git, g) == 0) || (len > c && memcmp(path + len - c, common, c) == 0);
+}
+
 void left_links_note(struct left_links *l, const struct record *r)
 {
 	const char *second = r->object + r->object_len;
@@ -80,6 +94,13 @@ void left_links_note(struct left_links *l, const struct record *r)
 	if (r->flags & (RECORD_REFUSED | RECORD_FAILED | RECORD_INTERNAL))
 		return;
 	switch (r->nr) {
+	case NR_open:
+	case NR_openat:
+	case NR_openat2:
+	case NR_creat:
+		if (r->op == OP_WRITE && names_git_dir(r->object, r->object_len))
+			add(l, r->object, r->object_len);
+		break;
 	case NR_symlink:
 	case NR_symlinkat:
 		add(l, r->object, r->object_len);
@@ -130,6 +151,44 @@ static char *leads_to(const char *path)
 	return target;
 }
 
+/* The directory the file PATH names, as git reads it. NULL: none. Owned by the caller. */
+static char *git_dir_of(const char *path)
+{
+	AUTO_FD int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	char text[PATH_MAX], joined[2 * PATH_MAX];
+	const char *dir = text;
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return NULL;
+	text[n] = '\0';
+	text[strcspn(text, "\r\n")] = '\0';
+	if (strncmp(dir, "gitdir: ", 8) == 0)
+		dir += 8;
+	if (dir[0] == '/')
+		return realpath(dir, NULL);
+	(void)snprintf(joined, sizeof(joined), "%.*s/%s", (int)(strrchr(path, '/') - path), path, dir);
+	return realpath(joined, NULL);
+}
+
+/* Whether the guest could have written the configuration of the git directory DIR. */
+static bool is_unprotected(const struct policy *p, const char *dir)
+{
+	char config[PATH_MAX];
+	int n = snprintf(config, sizeof(config), "%s/config", dir);
+
+	return n > 0 && (size_t)n < sizeof(config) && policy_path(p, OP_WRITE, config, (size_t)n).kind == VERDICT_ALLOW;
+}
+
+static void print(FILE *out, const char *what, const char *path, const char *target)
+{
+	fprintf(out, "gabion: this run leaves %s: ", what);
+	text_show(out, path, strlen(path));
+	fprintf(out, " -> ");
+	text_show(out, target, strlen(target));
+	fprintf(out, "\n");
+}
+
 static bool is_hidden(const struct policy *p, const char *target)
 {
 	struct verdict v = policy_path(p, OP_READ, target, strlen(target));
@@ -147,19 +206,20 @@ unsigned int left_links_print(const struct left_links *l, const struct policy *p
 		struct stat st;
 
 		/* What the guest made in a place of its own is not there outside. */
-		if (policy_is_private(p, path) || lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+		if (policy_is_private(p, path) || lstat(path, &st) < 0)
 			continue;
-		target = leads_to(path);
-		if (target == NULL || !is_hidden(p, target) || ++found > SHOWN_MAX)
+		if (S_ISREG(st.st_mode) && names_git_dir(path, strlen(path)))
+			target = git_dir_of(path);
+		else if (S_ISLNK(st.st_mode))
+			target = leads_to(path);
+		if (target == NULL || !(S_ISREG(st.st_mode) ? is_unprotected(p, target) : is_hidden(p, target)) ||
+		    ++found > SHOWN_MAX)
 			continue;
-		fprintf(out, "gabion: this run leaves a link to what it could not see: ");
-		text_show(out, path, strlen(path));
-		fprintf(out, " -> ");
-		text_show(out, target, strlen(target));
-		fprintf(out, "\n");
+		print(out, S_ISREG(st.st_mode) ? "a repository whose configuration it could write" : "a link to what it could not see",
+		      path, target);
 	}
 	if (found > SHOWN_MAX)
-		fprintf(out, "gabion: and %u more such links\n", found - SHOWN_MAX);
+		fprintf(out, "gabion: and %u more of the kind\n", found - SHOWN_MAX);
 	if (l->more > 0)
 		fprintf(out, "gabion: %u links this run made were not looked at\n", l->more);
 	return found;

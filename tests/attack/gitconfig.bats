@@ -193,3 +193,18 @@ unharmed() {
   }
   each_mode t
 }
+
+@test "I1: a .git file that names a directory of the guest's own is told at the end" {
+  t() {
+    local text='git init -q a; git -C a -c user.name=x -c user.email=x@y commit -q --allow-empty -m x; git -C a worktree add -q ../wt
+      git -C a -c protocol.file.allow=always submodule --quiet add "$PWD/a" sub; git init -q --bare e; git -C e config core.fsmonitor ./x'
+    (cd "$WS" && in_mode "$1" "$GABION" run -- sh -ec "$GIT_ENV; $text") >"$OUT/said" 2>&1 || { cat "$OUT/said" >&2; return 1; }
+    ! grep 'this run leaves' "$OUT/said" || return 1
+    (cd "$WS" && in_mode "$1" "$GABION" run -- sh -c 'mkdir s; echo "gitdir: ../e" >s/.git; echo "$PWD/e" >a/.git/worktrees/wt/commondir') >"$OUT/said" 2>&1
+    grep -q "leaves a repository whose configuration it could write: $WS/s/.git -> $WS/e" "$OUT/said" &&
+      grep -q "$WS/a/.git/worktrees/wt/commondir -> $WS/e" "$OUT/said" || { cat "$OUT/said" >&2; return 1; }
+    # Which is what a git outside believes.
+    [ "$(native "$1" git -C s config core.fsmonitor)" = ./x ]
+  }
+  each_mode t
+}
