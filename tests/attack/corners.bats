@@ -199,13 +199,13 @@ P
     local status=0
     native "$1" cp "$T/elf32" "$T/elf64" . || return 1
     native "$1" ./elf32 || status=$?
-    [ $status -eq 42 ] || { echo "# this kernel runs no 32-bit programs: $status" >&3; }
+    [ "$status" -eq 42 ] || { echo "# this kernel runs no 32-bit programs: $status" >&3; }
     status=0
     inside "$1" -- ./elf32 2>/dev/null || status=$?
-    [ $status -eq 159 ] || [ $status -eq 126 ] || return 1
+    [ "$status" -eq 159 ] || [ "$status" -eq 126 ] || return 1
     status=0
     inside "$1" -- ./elf64 || status=$?
-    [ $status -eq 42 ]
+    [ "$status" -eq 42 ]
   }
   each_mode t
 }
@@ -260,7 +260,7 @@ else:
 P
   chmod 644 "$T/ipc.py"
   t() {
-    local id bad=
+    local id bad=''
     id=$(native "$1" python3 "$T/ipc.py" make)
     [ "$id" -ge 0 ] || return 1
     got native "$1" python3 "$T/ipc.py" find || bad=1
@@ -321,7 +321,7 @@ attempt("pgid", lambda: os.setpgid(0, pid))
 P
   chmod 644 "$T/reach.py"
   t() {
-    local victim bad= own
+    local victim own bad=''
     # Of the same user.
     native "$1" sh -c 'echo $$ >"$0/pid"; exec sleep 60' "$OUT" 3>&- &
     for _ in $(seq 100); do [ -s "$OUT/pid" ] && break; sleep 0.05; done
@@ -470,6 +470,7 @@ P
     [ $((before - after)) -lt 1000000 ]
   }
   # In bare mode the scratch directory is the host's file system: docs/LIMITS.md.
+  # shellcheck disable=SC2154 # common.bash
   modes=${modes/bare/} each_mode t
 }
 
