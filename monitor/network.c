@@ -72,7 +72,7 @@ static int unix_target(struct network *n, const struct network_unix *u, uint32_t
 	return fd < 0 ? err_now() : relay_send(n->channel, &m, &fd, 1);
 }
 
-int network_start(struct network *n, const struct network_rules *rules)
+int network_start(struct network *n, const struct network_rules *rules, bool spaces)
 {
 	struct relay_config cfg = RELAY_CONFIG_NULL;
 	AUTO_FD int six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -92,9 +92,9 @@ int network_start(struct network *n, const struct network_rules *rules)
 	n->relay_end = fd_close(n->relay_end);
 	n->relay_edge = fd_close(n->relay_edge);
 	n->rules = rules;
-	for (size_t i = 0; r == 0 && i < rules->socket_count; i++)
+	for (size_t i = 0; spaces && r == 0 && i < rules->socket_count; i++)
 		r = unix_target(n, &rules->sockets[i], (uint32_t)i);
-	for (size_t i = 0; r == 0 && i < rules->published_count; i++)
+	for (size_t i = 0; spaces && r == 0 && i < rules->published_count; i++)
 		r = publish(n, &rules->published[i]);
 	return r;
 }

@@ -64,8 +64,8 @@ struct network {
 
 /* The channels, before the sentry is made. 0 or negative errno. */
 int network_open(struct network *n);
-/* Starts the relay and gives it the host's sockets. 0 or negative errno. */
-int network_start(struct network *n, const struct network_rules *rules);
+/* Starts the relay and, where the guest has namespaces (SPACES) that they lead to, gives it the host's sockets. 0 or negative errno. */
+int network_start(struct network *n, const struct network_rules *rules, bool spaces);
 /* The sentry is running: its end is no longer ours. */
 void network_launched(struct network *n);
 /* What the relay told goes into the record. Negative errno: it is gone, or talks nonsense. */

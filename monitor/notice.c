@@ -93,6 +93,8 @@ void notice_failed(const struct launch_failure *f)
 
 	if (failed_by_host())
 		return;
+	if (strncmp(f->stage, "network edge", 12) == 0)
+		hint = "rules about hosts need the veth driver (modprobe veth); without --net, and with --agent none, the network is off";
 	if (strncmp(f->stage, "system call ", 12) == 0)
 		hint = "gabion needs Linux 5.9, and an outer sandbox or container that does not refuse this call";
 	cli_error(hint, "cannot start: %s: %s", f->stage, strerror(f->err));
@@ -110,11 +112,15 @@ void notice_start(const struct prepared *p, const struct run_options *o)
 {
 	if (p->agent != NULL) {
 		fprintf(stderr,
-			"gabion: agent %s: its key, state directory and settings are added (--agent none: "
+			"gabion: agent %s: its hosts, key, state directory and settings are added (--agent none: "
 			"not)%s%s\n",
 			p->agent, p->agent_note == NULL ? "" : "; ",
 			p->agent_note == NULL ? "" : p->agent_note);
 	}
+	if (p->ids.mode == FLOOR_BARE && p->net.policy != NULL)
+		fprintf(stderr, "gabion: without namespaces only rules about addresses hold: no host is reached by its name%s\n",
+			p->net.published_count + p->net.socket_count + p->net.host_port_count > 0
+				? ", and --publish, --unix and network.host do nothing" : "");
 	if (p->dropped.n > 0)
 		list_line("not passed on, they look like secrets (--env NAME passes one):", &p->dropped);
 	if (p->ids.host_uid == 0 && !o->user_set)

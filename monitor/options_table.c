@@ -47,7 +47,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 static const char *const group_titles[GROUP_COUNT] = {
 	[GROUP_POLICY] = "Policy",
 	[GROUP_FILES] = "Files (PATH may hold *, ?, [...] and **; each may be given several times)",
-	[GROUP_NET] = "Network (off)",
+	[GROUP_NET] = "Network (off unless a rule names a host)",
 	[GROUP_PROCESS] = "Process",
 	[GROUP_LIMITS] = "Limits",
 	[GROUP_RECORD] = "Record",
@@ -59,9 +59,6 @@ static const struct {
 	const char *advice;
 } not_yet_texts[] = {
 	[NOT_YET_NONE] = {NULL, NULL},
-	[NOT_YET_NET] = {"the network", "run without it: the network is off"},
-	[NOT_YET_UNIX] = {"the network", "run without it: no socket of the host is reachable"},
-	[NOT_YET_PUBLISH] = {"the network", "run without it: nothing outside reaches the command's ports"},
 };
 
 const char *option_group_title(enum option_group g)

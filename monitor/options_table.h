@@ -76,7 +76,7 @@ enum option_group {
 };
 
 /* The issue an option arrives with. */
-enum option_not_yet { NOT_YET_NONE = 0, NOT_YET_NET, NOT_YET_UNIX, NOT_YET_PUBLISH };
+enum option_not_yet { NOT_YET_NONE = 0 };
 
 struct command_row {
 	enum command id;

@@ -404,7 +404,7 @@ static void meanwhile(void *ctx)
 
 	r->early = 0;
 	if (r->p.net.policy != NULL)
-		r->early = network_start(&r->net, &r->p.net);
+		r->early = network_start(&r->net, &r->p.net, r->p.ids.mode != FLOOR_BARE);
 	else if (r->relay.pid < 0)
 		r->early = idle_start("gabion: relay", &r->relay);
 	if (r->early == 0 && r->self.len == 0)

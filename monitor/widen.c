@@ -184,6 +184,10 @@ static int widen_network(const struct widen *w, const char *kind, const char *ob
 		*ret_text = "this run was started without a network, which cannot be added: start it again with --net";
 		return -EOPNOTSUPP;
 	}
+	if (w->prepared->ids.mode == FLOOR_BARE && strcmp(kind, "publish") == 0) {
+		*ret_text = "without namespaces no port of the guest's can be published";
+		return -EOPNOTSUPP;
+	}
 	if (strcmp(kind, "publish") == 0)
 		return network_publish(w->net, object, ret_text);
 	r = network_allow(w->net, w->audit, object, origin, ret_text);
