@@ -79,7 +79,7 @@ static const struct row rows[] = {
 	  "the mount view holds every read and hide rule", NULL, false },
 	{ PLAN_LIST, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read rule and what is hidden",
 	  "the name of what is hidden shows where it existed at the start; a mask stands there", false },
-	{ PLAN_LIST, 0, 0, WISH_ANY, LEVEL_NATIVE, "lists are the kernel's: what may be read may be listed",
+	{ PLAN_LIST, 0, VIEW_HIDES, WISH_ANY, LEVEL_NATIVE, "lists are the kernel's: what may be read may be listed",
 	  "the names of hidden entries can be listed in a directory that may be read", false },
 
 	{ PLAN_CHDIR, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
@@ -133,7 +133,7 @@ static const struct {
 	[PLAN_CHANGE] =
 		{LEVEL_EMULATE,
 		 "no proven part of the floor holds write and protect rules for names and metadata"},
-	[PLAN_LIST] = {LEVEL_DENY, ""},
+	[PLAN_LIST] = {LEVEL_EMULATE, "no proven part of the floor keeps these hidden names out of lists"},
 	[PLAN_CHDIR] = {LEVEL_DENY, ""},
 	[PLAN_EXEC] = {LEVEL_DENY,
 		       "no part of the floor holds these exec rules, and exec cannot be emulated"},
@@ -342,8 +342,8 @@ static bool can_emulate(enum plan_key k)
 	case PLAN_CONNECT:
 	case PLAN_BIND:
 	case PLAN_SEND:
-		return true;
 	case PLAN_LIST:
+		return true;
 	case PLAN_CHDIR:
 	case PLAN_EXEC:
 	case PLAN_WATCH:

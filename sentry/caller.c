@@ -238,7 +238,7 @@ static int known_pidfd(const struct call *c, bool again)
 	return known[at].fd;
 }
 
-int call_getfd(const struct call *c, int fd, int *ret_fd)
+int caller_getfd(const struct call *c, int fd, int *ret_fd)
 {
 	int dup = -1;
 
@@ -253,8 +253,19 @@ int call_getfd(const struct call *c, int fd, int *ret_fd)
 			return -ESRCH;
 		dup = (int)syscall(NR_pidfd_getfd, pidfd, fd, 0);
 	}
-	if (dup < 0 && (errno == EPERM || errno == ENOSYS))
-		dup = open_again(c, fd);
+	if (dup < 0)
+		return err_now();
+	*ret_fd = dup;
+	return 0;
+}
+
+int call_getfd(const struct call *c, int fd, int *ret_fd)
+{
+	int r = caller_getfd(c, fd, ret_fd), dup;
+
+	if (r != -EPERM && r != -ENOSYS)
+		return r;
+	dup = open_again(c, fd);
 	if (dup < 0)
 		return err_now();
 	*ret_fd = dup;

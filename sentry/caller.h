@@ -43,6 +43,11 @@ void caller_raise(struct call *c, int sig);
 /* The caller's soft limit RESOURCE (getrlimit(2)): 0 or a negative errno. */
 int caller_limit(const struct call *c, int resource, uint64_t *ret_limit);
 /*
+ * The very description behind the caller's FD, with its position and all: as call_getfd(), but never a new one. -EPERM or -ENOSYS where
+ * that cannot be had.
+ */
+int caller_getfd(const struct call *c, int fd, int *ret_fd);
+/*
  * Says whether the caller's descriptor table has room for one more, so that a call which would fail with EMFILE in the end has no
  * effect before. What cannot be told is taken for room: the kernel then answers EMFILE after the effect.
  */

@@ -100,6 +100,7 @@ static const int allowed[] = {
 	NR_statfs,
 	NR_readlink,
 	NR_readlinkat,
+	NR_getdents,
 	NR_getdents64,
 	NR_faccessat,
 	NR_faccessat2,

@@ -104,6 +104,7 @@ handler_fn fs_change_truncate, fs_change_chmod, fs_change_fchmodat, fs_change_fc
 	fs_change_utimensat;
 handler_fn fs_change_setxattr, fs_change_lsetxattr, fs_change_setxattrat, fs_change_removexattr,
 	fs_change_lremovexattr, fs_change_removexattrat, fs_change_file_setattr;
+handler_fn fs_list_getdents, fs_list_getdents64;
 handler_fn fs_watch_inotify_add_watch;
 
 #endif

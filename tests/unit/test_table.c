@@ -174,7 +174,7 @@ static void words(void **state)
 
 static void handlers(void **state)
 {
-	static const char *const files[] = {"fs_open", "fs_meta", "fs_change", "fs_watch",
+	static const char *const files[] = {"fs_open", "fs_meta", "fs_change", "fs_watch", "fs_list",
 					    "process", "exec",	  "net",       "denied", "fd"};
 
 	(void)state;
