@@ -50,19 +50,20 @@ static double best(const struct policy *p, char paths[][128], size_t n)
 {
 	static const enum op ops[] = { OP_READ, OP_WRITE, OP_STAT, OP_EXEC };
 	uint64_t least = UINT64_MAX;
-	volatile unsigned int sink = 0;
+	unsigned int allowed = 0;
 
 	for (int batch = 0; batch < BATCHES; batch++) {
 		uint64_t before = cpu_ns(), took;
 
 		for (unsigned int i = 0; i < ASKS; i++) {
 			const char *path = paths[i % n];
-			sink += policy_path(p, ops[i % ARRAY_LEN(ops)], path, strlen(path)).kind;
+			allowed += policy_path(p, ops[i % ARRAY_LEN(ops)], path, strlen(path)).kind;
 		}
 		took = cpu_ns() - before;
 		least = took < least ? took : least;
 	}
-	return (double)least / ASKS;
+	/* What was asked must have been answered. */
+	return allowed > ASKS * BATCHES ? 0 : (double)least / ASKS;
 }
 
 int main(void)

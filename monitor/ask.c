@@ -155,7 +155,7 @@ static int answered(struct ask_answer *a, bool allowed, const char *rule, const 
 		}
 		return 0;
 	}
-	a->why = strdup(why);
+	a->why = strdup(why ? why : "");
 	return a->why ? 0 : -ENOMEM;
 }
 

@@ -98,7 +98,8 @@ static const struct row rows[] = {
 	  "noexec mounts hold every exec rule but one inside a place that may be executed",
 	  "a writable place without exec lies inside one with it: a file in there could be executed if its path is swapped in "
 	  "time", true },
-	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES | COND_HIDE_GLOB, WISH_ANY, LEVEL_OBSERVE, /* carved: monitor/floor/landlock.c */
+	/* carved: monitor/floor/landlock.c */
+	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES | COND_HIDE_GLOB, WISH_ANY, LEVEL_OBSERVE,
 	  "Landlock holds every exec rule for execve", "mapping a file executable is held by nothing", false },
 	{ PLAN_EXEC, FLOOR_LANDLOCK_FS, COND_EXEC_GLOB | DENIES, WISH_ANY, LEVEL_OBSERVE, "Landlock holds every exec rule for execve",
 	  "mapping a file executable is held by nothing, and what a hide rule with globs names could be executed, not read, if "

@@ -67,6 +67,7 @@ examples() {
   run --separate-stderr "$GABION" check bad.yaml read /etc/passwd
   [ "$status" -eq 1 ]
   [ -z "$output" ]
+  # shellcheck disable=SC2154 # set by run
   [[ $stderr == *"unknown key 'foo'"* ]]
 }
 

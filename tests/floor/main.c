@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "inside.h"
+#include "outside.h"
 #include "monitor/environment.h"
 #include "monitor/launch.h"
 #include "monitor/options_table.h"
@@ -104,7 +105,7 @@ static void tap(bool ok, const char *scenario, const char *what)
 	(void)printf("%s %d - %s: %s\n", ok ? "ok" : "not ok", g.tests, scenario, what);
 }
 
-static _Noreturn void die(const char *what)
+_Noreturn void die(const char *what)
 {
 	(void)printf("Bail out! %s: %s\n", what, strerror(errno));
 	exit(1);
@@ -276,102 +277,6 @@ static void know_system(void)
 				*c = ':';
 		know(label, v[i].kind, v[i].path, v[i].path);
 	}
-}
-
-/* ---- outside ----------------------------------------------------------------------------------------- */
-
-struct outside {
-	pid_t victim;
-	volatile int *hits; /* signals the victim got */
-	int nice, ioprio, policy;
-	cpu_set_t cpus;
-	struct rlimit core;
-	int port4, port6;
-	char abstract[64];
-};
-
-static volatile int *hits;
-
-static void hit(int sig)
-{
-	(void)sig;
-	(*hits)++;
-}
-
-static int listener(int family, const void *addr, socklen_t len)
-{
-	struct sockaddr_storage a;
-	socklen_t n = sizeof(a);
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || bind(fd, addr, len) < 0 || listen(fd, 8) < 0 || getsockname(fd, (struct sockaddr *)&a, &n) < 0)
-		return -1;
-	return family == AF_UNIX ? 0 : ntohs(((struct sockaddr_in *)&a)->sin_port); /* the same place in IPv6 */
-}
-
-static void outside_listen(struct outside *o)
-{
-	struct sockaddr_in a4 = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in6 a6 = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-	static int nth;
-
-	(void)snprintf(o->abstract, sizeof(o->abstract), "gabion-floor-%d-%d", (int)getpid(), nth++);
-	(void)snprintf(un.sun_path + 1, sizeof(un.sun_path) - 1, "%s", o->abstract);
-	o->port4 = listener(AF_INET, &a4, sizeof(a4));
-	o->port6 = listener(AF_INET6, &a6, sizeof(a6));
-	if (listener(AF_UNIX, &un, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(o->abstract))) < 0)
-		die("abstract socket");
-}
-
-static void look_at(const struct outside *o, struct outside *ret)
-{
-	*ret = *o;
-	errno = 0;
-	ret->nice = getpriority(PRIO_PROCESS, (id_t)o->victim);
-	ret->ioprio = (int)syscall(SYS_ioprio_get, 1, o->victim);
-	ret->policy = sched_getscheduler(o->victim);
-	CPU_ZERO(&ret->cpus);
-	(void)sched_getaffinity(o->victim, sizeof(ret->cpus), &ret->cpus);
-	(void)prlimit(o->victim, RLIMIT_CORE, NULL, &ret->core);
-}
-
-static void outside_victim(struct outside *o, const struct floor_ids *ids)
-{
-	if (hits == NULL)
-		hits = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (hits == MAP_FAILED)
-		die("mmap");
-	*hits = 0;
-	int ready[2];
-	char c;
-	if (pipe2(ready, O_CLOEXEC) < 0)
-		die("pipe");
-	o->victim = fork();
-	if (o->victim == 0) {
-		/* The guest's own ids outside: the host's permissions would let it. */
-		if (geteuid() == 0 &&
-		    (setresgid(ids->host_gid, ids->host_gid, ids->host_gid) < 0 || setresuid(ids->host_uid, ids->host_uid, ids->host_uid) < 0))
-			_exit(1);
-		(void)signal(SIGUSR1, hit);
-		(void)!write(ready[1], "r", 1);
-		while (true)
-			pause();
-	}
-	(void)!read(ready[0], &c, 1);
-	close(ready[0]);
-	close(ready[1]);
-	look_at(o, o);
-}
-
-static bool outside_untouched(const struct outside *o)
-{
-	struct outside now;
-
-	look_at(o, &now);
-	return kill(o->victim, 0) == 0 && *hits == 0 && now.nice == o->nice && now.ioprio == o->ioprio && now.policy == o->policy &&
-	       CPU_EQUAL(&now.cpus, &o->cpus) && now.core.rlim_cur == o->core.rlim_cur;
 }
 
 /* ---- one scenario -------------------------------------------------------------------------------------- */
@@ -728,8 +633,8 @@ static void check_complete(uint32_t floor)
 	} v[] = {
 		{ FAM_OPEN, "inside_read", "creat" },	  { FAM_META, "inside_meta", "" },	{ FAM_LIST, "inside_list", "" },
 		{ FAM_CHDIR, "inside_chdir", "" },	  { FAM_EXEC, "inside_exec", "memfd_create" },
-		{ FAM_WATCH, "inside_watch", "" },	  { FAM_SIGNAL, "inside_signal", "" },	{ FAM_PROCESS, "inside_process", "" },
-		{ FAM_TRACE, "inside_trace", "" },
+		{ FAM_WATCH, "inside_watch", "" },	  { FAM_SIGNAL, "inside_signal", "" },
+		{ FAM_PROCESS, "inside_process", "" },	  { FAM_TRACE, "inside_trace", "" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
@@ -750,7 +655,8 @@ static void check_complete(uint32_t floor)
 			if (!made && row->nr < 463)
 				(void)snprintf(missing + strlen(missing), sizeof(missing) - strlen(missing), " %s", row->name);
 		}
-		tap(missing[0] == '\0', v[i].prover, missing[0] ? in("calls of the family not made:", missing) : "every call of the family");
+		tap(missing[0] == '\0', v[i].prover,
+		    missing[0] ? in("calls of the family not made:", missing) : "every call of the family");
 	}
 	for (size_t k = 0; k < ARRAY_LEN(pairs); k++)
 		if (strcmp(pairs[k].prover, "none") != 0 && (floor & pairs[k].facts) == pairs[k].facts)

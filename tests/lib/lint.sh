@@ -52,7 +52,7 @@ compile() {
 # Test and benchmark programs are plain: they are only parsed.
 test_sources() {
   local bad=0 file
-  for file in tests/unit/*.c tests/guest/*.c tests/attack/*.c tests/degrade/*.c bench/*.c; do
+  for file in tests/unit/*.c tests/guest/*.c tests/attack/*.c tests/degrade/*.c tests/floor/*.c tests/fuzz/*.c bench/*.c; do
     [ -e "$file" ] || continue
     clang -fsyntax-only -Werror -Wall -Wextra -Wno-unused-parameter -D_GNU_SOURCE -DGABION_VERSION='"lint"' -std=gnu17 -Iinclude -I. \
       -Itests/lib "$file" || bad=1
