@@ -13,7 +13,7 @@
 #include "completion.h"
 
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
-const char completion_allow_kinds[] = "read write";
+const char completion_allow_kinds[] = "read write net publish";
 
 bool completion_takes(int command, const struct option_row *row)
 {

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2034 # variables are read by world.bash
 # The network (ATTACKS F): in a host and an internet of the test's own (tests/lib/world.py). What is attacked is 203.0.113.10, evil.test, private and
 # metadata addresses; api.example.com (203.0.113.9) is allowed. The internet writes down every packet that reaches it.
 
@@ -45,8 +46,6 @@ seen() {
   sleep 0.1
   grep -aqE "$1" "$W/packets" "$W/dns.log" || { echo "not seen outside: $1" >&2; return 1; }
 }
-
-say() { python3 - "$@"; }
 
 fetch='import socket, sys
 host, port = sys.argv[1], int(sys.argv[2])

@@ -5,7 +5,7 @@
 #   in_world MODE CMD...      on that host, as MODE's user, in the workspace $WS
 #   inside MODE OPTION... -- CMD   the same in gabion
 
-# shellcheck source=modes.sh
+# shellcheck source=tests/lib/modes.sh
 . "$SRC/tests/lib/modes.sh"
 modes=${CHECK_MODES:-$(modes_available)}
 
@@ -17,8 +17,7 @@ world_up() {
   python3 "$SRC/tests/lib/world.py" "$W" <"$W/stdin" >"$W/log" 2>&1 3>&- &
   echo $! >"$W/world.pid"
   exec 8>"$W/stdin"
-  local i
-  for i in $(seq 200); do
+  for _ in $(seq 200); do
     [ -e "$W/ready" ] && break
     kill -0 "$(cat "$W/world.pid")" 2>/dev/null || break
     sleep 0.05

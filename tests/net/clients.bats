@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2034 # variables are read by world.bash
 # Real programs through the edge and the relay, by name: what they print inside is what they print outside.
 
 setup_file() {

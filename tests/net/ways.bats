@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2034 # variables are read by world.bash
 # Published ports, the host's loopback, the host's Unix sockets, rules added to a run in progress, what is told of it.
 
 setup_file() {
