@@ -12,6 +12,7 @@
 
 #include "monitor/cli.h"
 #include "monitor/doctor.h"
+#include "monitor/policy_open.h"
 #include "util/err.h"
 
 bool notice_check_stdio(void)
@@ -121,6 +122,7 @@ void notice_start(const struct prepared *p, const struct run_options *o)
 		fprintf(stderr, "gabion: without namespaces only rules about addresses hold: no host is reached by its name%s\n",
 			p->net.published_count + p->net.socket_count + p->net.host_port_count > 0
 				? ", and --publish, --unix and network.host do nothing" : "");
+	policy_messages_print(&p->warnings, true);
 	if (p->dropped.n > 0)
 		list_line("not passed on, they look like secrets (--env NAME passes one):", &p->dropped);
 	if (p->ids.host_uid == 0 && !o->user_set)

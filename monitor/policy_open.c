@@ -57,6 +57,19 @@ static void check_groups(const struct lang_values *v, struct lang_messages *m)
 	}
 }
 
+/* A limit can be required where one is set. */
+static void check_limits(const struct lang_values *v, struct lang_messages *m)
+{
+	for (size_t i = 0; i < v->require.n; i++) {
+		const char *name = v->require.v[i].text;
+
+		if ((strcmp(name, "limits.memory") == 0 && !v->memory_from) ||
+		    (strcmp(name, "limits.cpus") == 0 && !v->cpus_from) ||
+		    (strcmp(name, "limits.pids") == 0 && !v->pids_from))
+			bad(m, v->require.v[i].origin, "a limit that is not set cannot be required: set it under limits:");
+	}
+}
+
 int policy_check(const struct lang *l, struct lang_messages *m)
 {
 	const struct lang_values *v = lang_values(l);
@@ -73,6 +86,7 @@ int policy_check(const struct lang *l, struct lang_messages *m)
 	if (v->audit_stacks == AUDIT_ALL)
 		bad(m, v->stacks_from, "audit.stacks: all: only who is refused is looked at; denied can be held");
 	check_groups(v, m);
+	check_limits(v, m);
 	return 0;
 }
 

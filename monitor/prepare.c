@@ -19,6 +19,7 @@
 #include "monitor/scratch.h"
 #include "monitor/state.h"
 #include "monitor/tracer.h"
+#include "policy/require.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -217,6 +218,67 @@ static void floor_exec(struct prepared *p)
 			pl->v[i].exec = executes(p->policy, pl->v[i].target);
 }
 
+static bool same_or_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return strncmp(path, top, n) == 0 && (path[n] == '/' || path[n] == '\0' || n == 1);
+}
+
+/* A tmpfs needs a directory to lie over, and none may lie in a workspace. */
+static int check_tmpfs(const struct run_options *o, const struct places *pl, char **ret_why)
+{
+	static const char *const made[] = {"/tmp", "/var/tmp", "/run", "/dev/shm"};
+
+	for (size_t i = 0; i < o->tmpfs.n; i++) {
+		const struct tmpfs_wish *w = &o->tmpfs.v[i];
+		bool there = !pl->home_host && same_or_below(w->path, pl->home);
+		struct stat st;
+
+		for (size_t k = 0; k < ARRAY_LEN(made); k++)
+			there = there || same_or_below(w->path, made[k]);
+		for (size_t k = 0; pl->workspaces[k] != NULL; k++) {
+			if (!same_or_below(w->path, pl->workspaces[k]))
+				continue;
+			(void)!asprintf(ret_why, "%s: a tmpfs cannot lie in the workspace: rm -rf, rename and atomic replace would "
+						 "fail there", w->origin);
+			return -EINVAL;
+		}
+		if (there || (stat(w->path, &st) == 0 && S_ISDIR(st.st_mode)))
+			continue;
+		(void)!asprintf(ret_why, "%s: %s is no directory: a tmpfs lies over one", w->origin, w->path);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* What the policy requires and this floor does not hold. Limits are asked where there may be a control group. */
+static int check_required(const struct lang *policy, const struct plan *plan, char **ret_why)
+{
+	const struct said_list *l = &lang_values(policy)->require;
+	struct require_state s = {.plan = plan, .cgroup = true};
+
+	for (size_t i = 0; i < l->n; i++) {
+		const char *missing = require_missing(l->v[i].text, &s);
+
+		if (missing == NULL)
+			continue;
+		(void)!asprintf(ret_why, "%s: the policy requires %s (%s), and this host cannot hold it: %s", l->v[i].origin,
+				l->v[i].text, require_what(l->v[i].text), missing);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* Rules of files that never count, paths that do not exist. */
+static int judge(const struct run_options *o, struct prepared *p, enum floor_mode mode)
+{
+	AUTO_FREE char *home = NULL;
+	struct lang_places places = rules_places(&p->places, mode, &home);
+
+	return o->policy_file == NULL ? 0 : lang_judge(o->policy, &places, p->policy, &p->warnings);
+}
+
 int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
 {
 	struct prepared p = PREPARED_NULL;
@@ -249,20 +311,27 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		r = rules_build(o, &p.places, mode, &p.rules, ret_why);
 	if (r == 0)
 		r = policy_compile(p.rules, &p.policy);
+	if (r == 0 && mode != FLOOR_BARE)
+		r = check_tmpfs(o, &p.places, ret_why);
 	if (r == 0)
+		r = judge(o, &p, mode);
+	if (r == 0) {
+		struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
+		uint32_t facts = expected_facts(mode);
+
 		floor_exec(&p);
+		plan_make(p.policy, facts, &wish, &p.plan);
+		/* Asking costs a process: only where the answer counts. */
+		if (plan_wants_tracer(&p.plan, &wish) && tracer_works())
+			plan_make(p.policy, facts | FLOOR_TRACER, &wish, &p.plan);
+		r = check_required(o->policy, &p.plan, ret_why);
+	}
 	if (r < 0) {
 		if (*ret_why == NULL)
 			(void)!asprintf(ret_why, "the run could not be prepared: %s", strerror(-r));
 		prepare_free(&p);
 		return r;
 	}
-	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
-	uint32_t facts = expected_facts(mode);
-	plan_make(p.policy, facts, &wish, &p.plan);
-	/* Asking costs a process: only where the answer counts. */
-	if (plan_wants_tracer(&p.plan, &wish) && tracer_works())
-		plan_make(p.policy, facts | FLOOR_TRACER, &wish, &p.plan);
 	*ret_p = p;
 	return 0;
 }
@@ -282,5 +351,6 @@ void prepare_free(struct prepared *p)
 	string_list_free(&p->dropped);
 	free(p->agent);
 	free(p->agent_note);
+	lang_messages_free(&p->warnings);
 	*p = PREPARED_NULL;
 }

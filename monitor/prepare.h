@@ -10,6 +10,7 @@
 #include "monitor/options.h"
 #include "plan.h"
 #include "policy.h"
+#include "policy/lang.h"
 
 struct prepared {
 	struct places places;
@@ -23,6 +24,7 @@ struct prepared {
 	struct string_list dropped; /* names left out of the environment because they look like secrets */
 	char *agent;		    /* name of the agent recognised, or NULL */
 	char *agent_note;
+	struct lang_messages warnings; /* about the policy's rules in this run */
 	int scratch_lock;           /* bare: held while the scratch directory is in use */
 };
 

@@ -1,6 +1,7 @@
 /* The rules of a run: see rules.h. */
 #include "monitor/rules.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +201,37 @@ static int hide_home(struct policy_builder *b, const struct places *p, char **re
 	return r;
 }
 
+static int deny_one(struct policy_builder *b, const struct exec_deny *d, const char *pattern, char **ret_why)
+{
+	int r = pattern == NULL ? -ENOMEM
+				: policy_builder_deny_exec(b, pattern, (const char *const *)d->args, d->origin);
+	if (r == -EINVAL && *ret_why == NULL)
+		(void)!asprintf(ret_why, "%s: %s or its arguments are no pattern", d->origin, d->path);
+	return r;
+}
+
+/* exec.deny of the policy, with ${workspace} put in. */
+static int deny_exec(struct policy_builder *b, const struct run_options *o, const struct places *p, char **ret_why)
+{
+	static const char workspace[] = "${workspace}";
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < o->exec_deny.n; i++) {
+		const struct exec_deny *d = &o->exec_deny.v[i];
+
+		if (strncmp(d->path, workspace, strlen(workspace)) != 0) {
+			AUTO_FREE char *pattern = rules_pattern(d->path);
+			r = deny_one(b, d, pattern, ret_why);
+			continue;
+		}
+		for (size_t k = 0; r == 0 && p->workspaces[k] != NULL; k++) {
+			AUTO_FREE char *pattern = below_path(p->workspaces[k], d->path + strlen(workspace));
+			r = deny_one(b, d, pattern, ret_why);
+		}
+	}
+	return r;
+}
+
 struct lang_places rules_places(const struct places *p, enum floor_mode mode, char **ret_real_home)
 {
 	const char *home = getenv("HOME");
@@ -211,21 +243,6 @@ struct lang_places rules_places(const struct places *p, enum floor_mode mode, ch
 				    .scratch = p->scratch,
 				    .view = mode != FLOOR_BARE,
 				    .home_host = p->home_host};
-}
-
-static int add_denies(struct policy_builder *b, const struct exec_deny_list *l, char **ret_why)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < l->n; i++) {
-		AUTO_FREE char *pattern = rules_pattern(l->v[i].path);
-		r = pattern == NULL ? -ENOMEM
-				    : policy_builder_deny_exec(b, pattern, (const char *const *)l->v[i].args, l->v[i].origin);
-		if (r == -EINVAL)
-			(void)!asprintf(ret_why, "%s: %s, or what is said of its arguments, is no pattern", l->v[i].origin,
-					l->v[i].path);
-	}
-	return r;
 }
 
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
@@ -284,7 +301,7 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 	if (r == 0)
 		r = add_list(b, RULE_EXCEPT, &o->unprotect, "--unprotect", ret_why);
 	if (r == 0)
-		r = add_denies(b, &o->exec_deny, ret_why);
+		r = deny_exec(b, o, p, ret_why);
 	if (r == 0)
 		r = policy_builder_written(b, o->written);
 	if (r < 0) {

@@ -33,6 +33,7 @@
 #include "monitor/launch.h"
 #include "monitor/network.h"
 #include "monitor/notice.h"
+#include "policy/lang.h"
 #include "monitor/prepare.h"
 #include "monitor/state.h"
 #include "monitor/terminal.h"
@@ -492,6 +493,22 @@ static int start(struct run *r)
 	return e;
 }
 
+/* A limit the policy requires and no control group holds. */
+static int limits_required(const struct run *r)
+{
+	const struct said_list none = {.v = NULL};
+	const struct said_list *l = r->o->policy == NULL ? &none : &lang_values(r->o->policy)->require;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (strncmp(l->v[i].text, "limits.", strlen("limits.")) != 0 || r->cgroup != NULL)
+			continue;
+		cli_error(NULL, "%s: the policy requires %s, and no control group can be had here: nothing was run",
+			  l->v[i].origin, l->v[i].text);
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
 static int limits(struct run *r)
 {
 	const char *why = NULL;
@@ -505,7 +522,7 @@ static int limits(struct run *r)
 			"gabion: limits: no cgroup can be had here (%s); --memory and --pids are held by "
 			"rlimits%s\n",
 			why != NULL ? why : strerror(-e), r->o->cpus > 0 ? ", --cpus is not held" : "");
-	return 0;
+	return limits_required(r);
 }
 
 static int begin(struct run *r)
