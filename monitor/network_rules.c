@@ -93,7 +93,7 @@ int network_publish_parse(const char *text, struct network_publish *ret_publish,
 			return -EINVAL;
 		(void)snprintf(address, sizeof(address), "%.*s", (int)len, at);
 	}
-	if (net_address_parse(address, &p.address) < 0) {
+	if (net_address_parse(address, &p.address) < 0 || (strchr(address, ':') && text[0] != '[')) {
 		*ret_why = "the address is one of this host's, IPv6 in brackets: 127.0.0.1:8080:3000";
 		return -EINVAL;
 	}
