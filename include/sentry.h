@@ -29,6 +29,10 @@ struct sentry_config {
 	const struct policy *policy;
 	const struct plan *plan;
 	struct record_ring *ring;
+	/* Made already where a Landlock domain keeps the sentry from listing what is hidden (sentry/hidden_links.h); its from now on. */
+	struct hidden_links *links;
+	bool links_made;
+	bool links_cut;
 	/* Where rules name hosts; NULL, -1 where none does. */
 	const struct net_policy *net;
 	int relay;  /* channel to the relay: struct relay_msg */

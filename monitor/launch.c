@@ -36,6 +36,7 @@
 #include "monitor/launch.h"
 #include "monitor/tracer.h"
 #include "sentry.h"
+#include "sentry/hidden_links.h"
 #include "util/err.h"
 #include "util/fd.h"
 #include "util/mount.h"
@@ -293,6 +294,14 @@ static _Noreturn void tracer_process(const struct launch *l, struct ends *e, str
 	tracer_run(&tc);
 }
 
+/* Other names of what is hidden: looked for before a Landlock domain keeps us, too, from listing it. */
+static int index_hidden(const struct policy *policy, struct hidden_links **ret_links, bool *ret_cut)
+{
+	AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	return root < 0 ? err_now() : hidden_links_index(policy, root, ret_links, ret_cut);
+}
+
 static _Noreturn void sentry_process(const struct launch *l, struct ends *e, struct sources *host)
 {
 	bool spaces = l->ids->mode != FLOOR_BARE;
@@ -343,6 +352,10 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, r, "pty");
 	if (!spaces && (r = launch_become_guest(l->ids, 0)) < 0)
 		stage_failed(e, r, "ids of the guest");
+	struct hidden_links *links = NULL;
+	bool links_cut = false;
+	if (!spaces && (r = index_hidden(l->policy, &links, &links_cut)) < 0)
+		stage_failed(e, r, "other names of hidden files");
 	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, l->net, &facts)) < 0))
 		stage_failed(e, r, "Landlock");
 	if (!spaces &&
@@ -413,6 +426,9 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .policy = l->policy,
 				   .plan = l->plan,
 				   .ring = l->ring,
+				   .links = links,
+				   .links_made = !spaces,
+				   .links_cut = links_cut,
 				   .net = l->net,
 				   .relay = l->relay,
 				   .keeper = keeper};

@@ -6,7 +6,8 @@
  * Harmless entries must stand on one line, and the new file may hold no control characters: editors and other
  * implementations of git read such files with less exact readers, which see a section where git sees a continued value.
  */
-#include "policy/gitkeys.h"
+#include "gitkeys.h"
+#include "policy/gitconfig.h"
 
 #include <errno.h>
 #include <stdio.h>

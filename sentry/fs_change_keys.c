@@ -25,7 +25,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "policy/gitkeys.h"
+#include "gitkeys.h"
 #include "util/err.h"
 #include "util/fd.h"
 

@@ -117,13 +117,13 @@ static void ignore_signals(void)
 }
 
 /* Where a hidden file's other names could not all be found, the record says so. */
-static int index_links(struct sentry *s)
+static int index_links(struct sentry *s, const struct sentry_config *cfg)
 {
 	static const char text[] = "other names of hidden files: not all files were looked at";
-	struct hidden_links *links;
+	struct hidden_links *links = cfg->links;
 	struct record rec;
-	bool cut;
-	int r = hidden_links_index(s->policy, s->root_fd, &links, &cut);
+	bool cut = cfg->links_cut;
+	int r = cfg->links_made ? 0 : hidden_links_index(s->policy, s->root_fd, &links, &cut);
 
 	if (r < 0)
 		return r;
@@ -166,7 +166,7 @@ int sentry_run(const struct sentry_config *cfg)
 	if (r == 0)
 		r = pool_new(&s, &s.pool);
 	if (r == 0)
-		r = index_links(&s);
+		r = index_links(&s, cfg);
 	if (r == 0 && cfg->net)
 		r = net_edge_new(cfg->relay, cfg->keeper, cfg->net, &s.edge);
 	if (r == 0 && cfg->tracer >= 0)

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "policy/gitconfig.h"
-#include "policy/gitkeys.h"
+#include "gitkeys.h"
 #include "util/err.h"
 #include "util/fd.h"
 

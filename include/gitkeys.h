@@ -3,12 +3,11 @@
  * value; everything else, known or not, must stay as it was: git executes what core.fsmonitor, core.sshCommand, *.helper,
  * filter.*, alias.* and dozens more name, includes what include.path names, and learns new ones every year.
  */
-#ifndef GABION_POLICY_GITKEYS_H
-#define GABION_POLICY_GITKEYS_H
+#ifndef GABION_GITKEYS_H
+#define GABION_GITKEYS_H
 
 #include <stddef.h>
 
-#include "policy/gitconfig.h"
 
 enum {
 	GITKEYS_SIZE_MAX = 1 << 20, /* bytes of a file; a larger one is refused */
