@@ -5,7 +5,7 @@
  * Who a file is has two answers: stat's, and the one in /proc/PID/maps, which on overlayfs and btrfs is another. The second is
  * learned by mapping a page of the file, and remembered.
  *
- * Syscalls: openat, fstat, pread64, mmap, munmap, read, close, and path.c's.
+ * Syscalls: openat, fstat, pread64, mmap, munmap, read, close, clock_gettime, and path.c's.
  */
 #include "sentry/exec_chain.h"
 
@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/err.h"
@@ -75,6 +76,42 @@ static int own_map(const struct call *c, const void *addr, uint64_t *ret_dev, ui
 		if (have == 4096)
 			return -ENAMETOOLONG;
 	}
+}
+
+/*
+ * A program's ELF interpreter, remembered likewise, so that an exec of what was executed before opens nothing. Only of files that
+ * have been at rest for a while: times are coarse. What is remembered wrongly is found out at the exec stop.
+ */
+static struct program {
+	dev_t dev;
+	ino_t ino;
+	struct timespec changed;
+	struct tracer_file exe;
+	char loader[128]; /* empty: none */
+} programs[KNOWN];
+
+static bool program_known(const struct stat *st, struct tracer_file *exe, char loader[PATH_MAX], bool add)
+{
+	struct program *k = &programs[((size_t)st->st_ino ^ (size_t)st->st_dev) % KNOWN];
+	struct timespec now;
+	bool found;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	if (add && (now.tv_sec - st->st_ctim.tv_sec < 2 || strlen(loader) >= sizeof(k->loader)))
+		return false;
+	(void)pthread_mutex_lock(&known_lock);
+	if (add) {
+		*k = (struct program){ .dev = st->st_dev, .ino = st->st_ino, .changed = st->st_ctim, .exe = *exe };
+		memcpy(k->loader, loader, strlen(loader) + 1);
+	}
+	found = k->ino != 0 && k->dev == st->st_dev && k->ino == st->st_ino && k->changed.tv_sec == st->st_ctim.tv_sec &&
+		k->changed.tv_nsec == st->st_ctim.tv_nsec;
+	if (found && !add) {
+		*exe = k->exe;
+		memcpy(loader, k->loader, strlen(k->loader) + 1);
+	}
+	(void)pthread_mutex_unlock(&known_lock);
+	return found;
 }
 
 static bool is_known(const struct stat *st, struct tracer_file *f, bool add)
@@ -261,6 +298,41 @@ static void shift(struct trace_args *a, unsigned int by)
 		a->program[i].first += by;
 }
 
+/* The identity of a program's ELF interpreter, which is resolved and judged. */
+static int loader_identity(const struct call *c, const struct object *o, struct tracer_file *ret_file)
+{
+	AUTO_FD int fd = -1;
+	struct stat st;
+	int r;
+
+	/* A loader is a program as well, and mostly one that was met before. */
+	if (object_stat(o, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0) {
+		struct tracer_file f = { .dev = st.st_dev, .ino = st.st_ino };
+
+		if (is_known(&st, &f, false)) {
+			*ret_file = f;
+			return 0;
+		}
+	}
+	r = open_program(c, o, &fd);
+	return r == 0 ? identity(c, fd, ret_file) : r;
+}
+
+static bool end_of_chain(struct call *c, const char *loader_path, struct trace_request *ret_req, struct reply *ret_reply)
+{
+	AUTO_OBJECT struct object loader = OBJECT_NULL;
+	int r;
+
+	if (loader_path[0] == '\0')
+		return true;
+	if (!follow(c, loader_path, &loader, ret_reply))
+		return false;
+	r = loader_identity(c, &loader, &ret_req->msg.loader);
+	if (r != 0)
+		*ret_reply = answer(c, r);
+	return r == 0;
+}
+
 bool exec_chain(struct call *c, const struct object *o, struct trace_request *ret_req, struct reply *ret_reply)
 {
 	AUTO_OBJECT struct object held = OBJECT_NULL;
@@ -271,7 +343,13 @@ bool exec_chain(struct call *c, const struct object *o, struct trace_request *re
 	for (unsigned int depth = 0; depth <= LINKS_MAX; depth++) {
 		AUTO_FD int fd = -1;
 		char head[FIRST];
-		int r = open_program(c, at, &fd);
+		struct stat st;
+		int r;
+
+		if (object_stat(at, &st) == 0 && program_known(&st, &ret_req->msg.exe, name, false) &&
+		    add_program(ret_req, c, at))
+			return end_of_chain(c, name, ret_req, ret_reply);
+		r = open_program(c, at, &fd);
 		ssize_t n = r == 0 ? pread(fd, head, sizeof(head), 0) : 0;
 
 		if (r == 0 && n < 0)
@@ -306,18 +384,9 @@ bool exec_chain(struct call *c, const struct object *o, struct trace_request *re
 			*ret_reply = answer(c, r);
 			return false;
 		}
-		if (name[0] == '\0')
-			return true;
-		AUTO_OBJECT struct object loader = OBJECT_NULL;
-		if (!follow(c, name, &loader, ret_reply))
-			return false;
-		AUTO_FD int loader_fd = -1;
-		r = open_program(c, &loader, &loader_fd);
-		if (r == 0)
-			r = identity(c, loader_fd, &ret_req->msg.loader);
-		if (r != 0)
-			*ret_reply = answer(c, r);
-		return r == 0;
+		if (fstat(fd, &st) == 0)
+			(void)program_known(&st, &ret_req->msg.exe, name, true);
+		return end_of_chain(c, name, ret_req, ret_reply);
 	}
 	*ret_reply = reply_deny(ELOOP);
 	return false;

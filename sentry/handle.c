@@ -225,6 +225,28 @@ static size_t record_object(char *to, size_t room, const struct call *c, int ind
 	return n;
 }
 
+/* What the guest calls process PID, which is its parent: many callers have one, so it is remembered as they are. */
+static pid_t guest_id_of(const struct call *c, pid_t pid, uint64_t now_ns)
+{
+	enum { KNOWN = 16, KNOWN_NS = 50000000 };
+	static __thread struct {
+		uint64_t until_ns;
+		pid_t pid, guest;
+	} known[KNOWN];
+	struct caller_status st;
+	size_t i = (unsigned int)pid % KNOWN;
+
+	/* Beyond the first process nobody is the guest's. */
+	if (pid <= 0)
+		return 0;
+	if (known[i].pid != pid || now_ns >= known[i].until_ns || now_ns + KNOWN_NS < known[i].until_ns) {
+		known[i].pid = pid;
+		known[i].until_ns = now_ns + KNOWN_NS;
+		known[i].guest = caller_status(c->s->proc_fd, pid, &st) < 0 ? 0 : st.guest_tgid;
+	}
+	return known[i].guest;
+}
+
 /*
  * Who the caller is, for the record. A status read costs more than all else of a permitted write, so the
  * receiver remembers it for a moment; an exec, which changes the name, is always looked at, and forgets it.
@@ -239,19 +261,18 @@ static void record_caller(const struct call *c, struct record *rec)
 	} known[KNOWN];
 	struct known *k = &known[(unsigned int)c->ev.tid % KNOWN];
 	bool is_exec = c->row != NULL && c->row->family == FAM_EXEC;
-	struct caller_status st, parent;
+	struct caller_status st;
 
 	if (!is_receiver || is_exec || k->tid != c->ev.tid || rec->time_ns >= k->until_ns ||
 	    rec->time_ns + KNOWN_NS < k->until_ns) {
-		if (caller_status(c->s->proc_fd, c->ev.tid, &st) < 0)
+		if (c->request != NULL && c->request->known)
+			st = c->request->caller;
+		else if (caller_status(c->s->proc_fd, c->ev.tid, &st) < 0)
 			st = (struct caller_status){ .guest_tid = c->ev.tid };
-		/* Beyond the first process nobody is the guest's. */
-		if (st.ppid <= 0 || caller_status(c->s->proc_fd, st.ppid, &parent) < 0)
-			parent = CALLER_STATUS_NULL;
 		k->tid = c->ev.tid;
 		k->guest_tid = st.guest_tid;
 		k->guest_tgid = st.guest_tgid;
-		k->guest_ppid = parent.guest_tgid;
+		k->guest_ppid = guest_id_of(c, st.ppid, rec->time_ns);
 		k->until_ns = is_exec ? 0 : rec->time_ns + KNOWN_NS;
 		memcpy(k->comm, st.comm, sizeof(k->comm));
 	}

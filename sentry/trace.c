@@ -304,15 +304,17 @@ int trace_submit(struct call *c)
 {
 	struct trace *t = c->s->trace;
 	struct tracer_msg m = c->request->msg;
+	struct caller_status st;
 	struct pending *p;
-	pid_t tgid;
 	int r;
 
 	if (t == NULL)
 		return -EOPNOTSUPP;
-	r = call_tgid(c, &tgid);
+	r = caller_status(c->s->proc_fd, c->ev.tid, &st);
 	if (r < 0)
 		return r;
+	c->request->known = true;
+	c->request->caller = st;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return -ENOMEM;
@@ -325,7 +327,7 @@ int trace_submit(struct call *c)
 		return r;
 	}
 	m.tid = c->ev.tid;
-	m.tgid = tgid;
+	m.tgid = st.tgid;
 	m.flags = c->request->args.n > 0 ? (uint32_t)TRACER_WANTS_ARGS : 0;
 	c->request->msg.id = m.id;
 	p->id = m.id;

@@ -5,6 +5,7 @@
 #ifndef GABION_SENTRY_TRACE_H
 #define GABION_SENTRY_TRACE_H
 
+#include "sentry/caller.h"
 #include "sentry/handle.h"
 #include "tracer_msg.h"
 
@@ -26,6 +27,8 @@ struct trace_request {
 	struct tracer_msg msg; /* .kind, and what belongs to it; .id, .tid, .tgid are filled in by trace_submit() */
 	struct reply reply;
 	struct trace_args args; /* .n 0: nothing is asked about arguments */
+	bool known;		/* the caller was looked at for the tracer: the record need not look again */
+	struct caller_status caller;
 };
 
 struct trace_request *trace_request_free(struct trace_request *r);
