@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "agent.h"
 #include "cli_option.h"
 #include "filter.h"
 #include "measure.h"
@@ -16,6 +17,7 @@
 #include "plan.h"
 #include "policy/disasm.h"
 #include "policy_open.h"
+#include "network.h"
 #include "prepare.h"
 #include "rules.h"
 #include "text.h"
@@ -28,6 +30,7 @@ struct explained {
 	struct policy_builder *rules;
 	struct policy *policy;
 	struct plan plan;
+	struct network_rules net;
 	struct measured cost;
 	bool measured;
 };
@@ -38,8 +41,29 @@ static void explained_clear(struct explained *e)
 {
 	(void)policy_free(e->policy);
 	(void)policy_builder_free(e->rules);
+	network_rules_free(&e->net);
 	places_free(&e->places);
 	*e = EXPLAINED_NULL;
+}
+
+/* The network's rules, with the hosts of the agent that a run of this command would have. */
+static int network(const struct run_options *o, struct network_rules *ret_net, char **ret_why)
+{
+	const char *command = o->command ? o->command[0] : NULL;
+	struct agent a;
+	int r = -ENOENT;
+
+	if (o->agent && strcmp(o->agent, "none") != 0)
+		r = agent_load(o->agent, &a);
+	else if (!o->agent && command)
+		r = agent_infer(command, &a);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r < 0)
+		return network_rules(o, NULL, NULL, ret_net, ret_why);
+	r = network_rules(o, a.name, &a.hosts, ret_net, ret_why);
+	agent_free(&a);
+	return r;
 }
 
 /* -errno; RET_WHY (allocated, may stay NULL) says what is to be mended. */
@@ -57,6 +81,8 @@ static int explain(const struct run_options *o, struct explained *ret_e, char **
 		r = rules_build(o, &e.places, e.mode, &e.rules, ret_why);
 	if (r == 0)
 		r = policy_compile(e.rules, &e.policy);
+	if (r == 0)
+		r = network(o, &e.net, ret_why);
 	if (r < 0) {
 		explained_clear(&e);
 		return r;
@@ -107,6 +133,26 @@ static void print_gaps(const struct explained *e)
 	}
 }
 
+/* Names need a namespace of the guest's own. */
+static bool holds(const struct explained *e, const struct net_rule *rule)
+{
+	return e->mode != FLOOR_BARE || rule->kind == NET_RULE_BLOCK || strcmp(rule->name, NET_HOST_NAME) == 0;
+}
+
+static void print_network(const struct explained *e)
+{
+	size_t n = e->net.policy ? net_policy_count(e->net.policy) : 0;
+
+	if (n == 0)
+		(void)printf("network off: no rule names a host\n");
+	for (size_t i = 0; i < n; i++) {
+		const struct net_rule *rule = net_policy_rule(e->net.policy, i);
+
+		(void)printf("%-7s %s (%s)%s\n", i == 0 ? "network" : "", rule->text, rule->origin,
+			     holds(e, rule) ? "" : ": of no use here, names need namespaces");
+	}
+}
+
 static void print_text(const struct explained *e)
 {
 	const char *separator = "";
@@ -122,7 +168,9 @@ static void print_text(const struct explained *e)
 	(void)printf("\n");
 	for (size_t i = 0; e->places.workspaces && e->places.workspaces[i]; i++)
 		(void)printf("%-7s %s\n", i == 0 ? "work" : "", e->places.workspaces[i]);
-	(void)printf("rules   %zu (gabion explain --json lists them)\n\n", policy_rule_count(e->policy));
+	(void)printf("rules   %zu (gabion explain --json lists them)\n", policy_rule_count(e->policy));
+	print_network(e);
+	(void)printf("\n");
 	(void)printf("%-9s %-8s %-9s %s\n", "FAMILY", "LEVEL", "COST", "WHY");
 	for (int k = 0; k < PLAN_COUNT; k++)
 		(void)printf("%-9s %-8s %-9s %s\n", plan_key_name((enum plan_key)k),
@@ -193,11 +241,29 @@ static json_t *rules_json(const struct explained *e)
 	return list;
 }
 
+static json_t *network_json(const struct explained *e)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; e->net.policy && i < net_policy_count(e->net.policy); i++) {
+		const struct net_rule *rule = net_policy_rule(e->net.policy, i);
+		AUTO_FREE char *origin = text_clean(rule->origin);
+		json_t *o = origin ? json_pack("{s:s, s:s, s:b}", "rule", rule->text, "origin", origin, "enforceable",
+					       holds(e, rule))
+				   : NULL;
+		if (json_array_append_new(list, o) != 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
 /* False where memory is short or the output cannot be written. */
 static bool print_json(const struct explained *e)
 {
-	json_t *root = json_pack("{s:s, s:o, s:o, s:o}", "mode", floor_mode_name(e->mode), "floor",
-				 facts_json(e), "plan", plan_json(e), "rules", rules_json(e));
+	json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:o}", "mode", floor_mode_name(e->mode), "floor",
+				 facts_json(e), "plan", plan_json(e), "rules", rules_json(e), "network", network_json(e));
 	bool ok = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && printf("\n") == 1;
 
 	json_decref(root);

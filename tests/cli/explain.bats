@@ -88,3 +88,13 @@ assert "list" in gaps, gaps
   # Every instruction is understood, and every jump leads forwards to one that is there.
   awk -v n="${#lines[@]}" '$2 == "code" { exit 1 } { for (i = 2; i < NF; i++) if ($i == "to" && ($(i + 1) <= $1 || $(i + 1) >= n)) exit 1 }' <<<"${output//,/}"
 }
+
+@test "the rules about hosts are listed with where they come from" {
+  run "$GABION" explain --net api.example.com --net 10.0.0.0/8:5432
+  [ "$status" -eq 0 ]
+  [[ $output == *"network api.example.com (--net)"* ]]
+  [[ $output == *"10.0.0.0/8:5432 (--net)"* ]]
+  run "$GABION" explain
+  [[ $output == *"network off: no rule names a host"* ]]
+  "$GABION" explain --json --net '*.example.org:443' | jq -e '.network[0].rule == "*.example.org:443" and .network[0].origin == "--net"'
+}
