@@ -13,6 +13,7 @@
 #include "monitor/groups.h"
 #include "monitor/options_table.h"
 #include "monitor/policy_open.h"
+#include "monitor/rules.h"
 #include "net_policy.h"
 #include "policy/lang_rules.h"
 #include "util/err.h"
@@ -69,6 +70,18 @@ static int find_places(struct ask *a)
 	return 0;
 }
 
+static int add_denies(struct policy_builder *b, const struct exec_deny_list *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++) {
+		AUTO_FREE char *pattern = rules_pattern(l->v[i].path);
+
+		r = pattern ? policy_builder_deny_exec(b, pattern, (const char *const *)l->v[i].args, l->v[i].origin) : -ENOMEM;
+	}
+	return r;
+}
+
 static int compile(struct ask *a, struct lang_messages *m)
 {
 	struct policy_builder *b = NULL;
@@ -79,6 +92,8 @@ static int compile(struct ask *a, struct lang_messages *m)
 		r = lang_add_rules(a->o.policy, LANG_BUILT_IN, &a->places, b, &why);
 	if (r == 0)
 		r = lang_add_rules(a->o.policy, LANG_FILES, &a->places, b, &why);
+	if (r == 0)
+		r = add_denies(b, &a->o.exec_deny);
 	if (r == 0)
 		r = policy_builder_written(b, a->o.written);
 	if (r == 0)
@@ -177,6 +192,38 @@ static char *whole_path(const struct ask *a, const char *object)
 	return path ? lang_canonical(path) : NULL;
 }
 
+/* The first rule that refuses to execute PATH with certain arguments: with its own patterns for arguments it speaks. */
+static const struct rule *refuses_arguments(const struct policy *p, const char *path)
+{
+	for (size_t i = 0; i < policy_rule_count(p); i++) {
+		const struct rule *rule = policy_rule(p, i);
+		size_t n = 0;
+		struct verdict v;
+
+		if (rule->kind != RULE_EXEC_DENY || !rule->args)
+			continue;
+		while (rule->args[n])
+			n++;
+		v = policy_exec_args(p, path, strlen(path), (const char *const *)rule->args, n);
+		if (v.kind == VERDICT_DENY && v.rule == rule)
+			return rule;
+	}
+	return NULL;
+}
+
+/* Adds to an answer that RULE refuses it with some arguments. */
+static int but_not_with(struct ask_answer *a, const struct rule *rule)
+{
+	char *why = NULL;
+	int r = asprintf(&why, "%s; not with arguments as of %s", a->why, rule->origin);
+
+	if (r < 0)
+		return -ENOMEM;
+	free(a->why);
+	a->why = why;
+	return 0;
+}
+
 static int path_answer(const struct ask *a, enum op op, const char *object, struct ask_answer *ret)
 {
 	struct verdict v;
@@ -197,8 +244,12 @@ static int path_answer(const struct ask *a, enum op op, const char *object, stru
 	v = policy_path(a->policy, op, ret->object, strlen(ret->object));
 	if (v.rule && asprintf(&rule, "%s %s", rule_kind_name(v.rule->kind), v.rule->pattern) < 0)
 		return -ENOMEM;
-	return answered(ret, v.kind == VERDICT_ALLOW, rule, v.rule ? v.rule->origin : NULL,
-			v.kind == VERDICT_ALLOW ? "on the way to what is allowed" : "no rule allows it");
+	int r = answered(ret, v.kind == VERDICT_ALLOW, rule, v.rule ? v.rule->origin : NULL,
+			 v.kind == VERDICT_ALLOW ? "on the way to what is allowed" : "no rule allows it");
+	const struct rule *arguments =
+		r == 0 && op == OP_EXEC && ret->allowed ? refuses_arguments(a->policy, ret->object) : NULL;
+
+	return arguments ? but_not_with(ret, arguments) : r;
 }
 
 /* HOST:PORT[/PROTO], [ADDRESS]:PORT, HOST (port 443). False: cannot be meant. */

@@ -127,3 +127,13 @@ assert r["valid"] is False and r["messages"][0]["line"] == 1 and not r["messages
     [ "$status" -eq 1 ] || { echo "$output"; false; }
   done
 }
+
+@test "programs that are denied are, and those with arguments are told" {
+  printf 'version: 1\nextends: agent\nexec:\n  deny: [/usr/bin/env, {path: /usr/bin/sort, args: ["-o", "**"]}]\n' >p.yaml
+  run --separate-stderr "$GABION" check p.yaml exec /usr/bin/env
+  [ "$status" -eq 1 ]
+  [[ $output == "refused exec /usr/bin/env: "*"p.yaml:4:"* ]]
+  run --separate-stderr "$GABION" check p.yaml exec /usr/bin/sort /usr/bin/id
+  [ "$status" -eq 0 ]
+  [[ ${lines[0]} == *"not with arguments as of "*"p.yaml:4:"* && ${lines[1]} != *"arguments"* ]]
+}

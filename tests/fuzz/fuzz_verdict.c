@@ -194,6 +194,7 @@ static bool restricted(const struct policy *p, enum rule_kind kind, const char *
 static bool reference(const struct policy *p, enum op op, const char *path)
 {
 	struct best allow = { NULL, 0 }, write = { NULL, 0 }, exec = { NULL, 0 };
+	bool denied = false;
 	long since = -1;
 
 	for (size_t i = 0; i < policy_rule_count(p); i++) {
@@ -209,6 +210,7 @@ static bool reference(const struct policy *p, enum op op, const char *path)
 			take(&exec, r);
 		if (r->kind == RULE_EXCEPT)
 			since = (long)r->id;
+		denied = denied || r->kind == RULE_EXEC_DENY;
 	}
 	if (restricted(p, RULE_HIDE, path, &allow, since))
 		return false;
@@ -220,7 +222,7 @@ static bool reference(const struct policy *p, enum op op, const char *path)
 		return allow.rule != NULL && allow.rule->kind == RULE_WRITE && !restricted(p, RULE_PROTECT, path, &allow, since) &&
 		       !restricted(p, RULE_KEYS, path, &allow, since);
 	case OP_EXEC:
-		return exec.rule != NULL && (!write.rule || write.weight <= exec.weight);
+		return !denied && exec.rule != NULL && (!write.rule || write.weight <= exec.weight);
 	case OP_STAT:
 	case OP_NONE:
 	case OP_COUNT:
@@ -319,7 +321,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (policy_builder_new(&b) < 0)
 		return 0;
 	for (unsigned int i = 0; i < rules; i++) {
-		enum rule_kind kind = (enum rule_kind)(1 + next(&in) % (RULE_EXEC > RULE_WRITE ? RULE_EXEC : RULE_WRITE));
+		enum rule_kind kind = (enum rule_kind)(1 + next(&in) % (RULE_KIND_COUNT - 1));
 
 		make_path(&in, true, pattern);
 		(void)policy_builder_add(b, kind, pattern, "fuzz");
