@@ -301,7 +301,7 @@ static void check_plan(const struct policy *p, uint32_t floor)
 
 	plan_make(p, floor >> 2, &wish, &plan);
 	for (int k = 0; k < PLAN_COUNT; k++)
-		if (!plan.why[k] || !plan.why[k][0] || (plan.gap[k] && plan.level[k] < LEVEL_OBSERVE))
+		if (!plan.why[k] || !plan.why[k][0] || (plan.gap[k] && plan.level[k] < LEVEL_VERIFY))
 			differs(p, "plan", plan_key_name((enum plan_key)k), "has no reason");
 	if (plan.level[PLAN_WRITE] > LEVEL_EMULATE || plan.level[PLAN_CHANGE] > LEVEL_EMULATE)
 		differs(p, "plan", "writing", "is left to the kernel");
