@@ -39,7 +39,7 @@ static struct policy *make(const char *const *lines)
 	return p;
 }
 
-enum { D = LEVEL_DENY, E = LEVEL_EMULATE, O = LEVEL_OBSERVE, N = LEVEL_NATIVE };
+enum { D = LEVEL_DENY, E = LEVEL_EMULATE, V = LEVEL_VERIFY, O = LEVEL_OBSERVE, N = LEVEL_NATIVE };
 
 static void test_table(void **state)
 {
@@ -100,6 +100,14 @@ static void test_table(void **state)
 		{ "hidden in /proc", { "read /", "exec /", "write /proc", "private /proc", "hide /proc/cpuinfo" }, VIEW, false, false,
 		  { E, E, E, E, E, N, O, E, O, E, E, E, N, N, N } },
 		{ "exec glob", { "read /", "exec /", "exec /w/*.sh" }, VIEW | FLOOR_LANDLOCK_FS, false, false,
+		  { O, E, N, E, N, N, D, N, O, E, E, E, N, N, N } },
+		{ "exec glob and a tracer", { "read /", "exec /", "exec /w/*.sh" }, VIEW | FLOOR_TRACER, false, false,
+		  { O, E, N, E, N, N, V, N, O, E, E, E, N, N, N } },
+		{ "a program denied", { "read /", "exec /", "write /w", "deny-exec /usr/bin/sudo" }, VIEW | FLOOR_STDIO | FLOOR_TRACER, false, false,
+		  { O, E, N, E, N, N, O, N, O, E, E, E, N, N, N } },
+		{ "a program denied where it may be written", { "read /", "exec /", "write /w", "exec /w", "deny-exec /w/x" },
+		  VIEW | FLOOR_TRACER, false, false, { O, E, N, E, N, N, V, N, O, E, E, E, N, N, N } },
+		{ "one denied by a pattern, no tracer", { "read /", "exec /", "deny-exec /usr/bin/su*" }, VIEW, false, false,
 		  { O, E, N, E, N, N, D, N, O, E, E, E, N, N, N } },
 		{ "a view without noexec", { "read /", "exec /", "write /w" }, FLOOR_VIEW, false, false,
 		  { O, E, N, E, N, N, D, N, O, E, E, E, E, E, E } },

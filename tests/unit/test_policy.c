@@ -281,6 +281,42 @@ static void test_verdict(void **state)
 	}
 }
 
+/* What is denied execution stays readable; arguments are judged apart from the path. */
+static void test_deny_exec(void **state)
+{
+	static const char *const push[] = {"push", "**", NULL}, *const all[] = {"**", "--force", "**", NULL};
+	static const char *const a[] = {"push"}, *const b[] = {"push", "origin"}, *const c[] = {"pull", "push"};
+	static const char *const d[] = {"x", "y", "--force"};
+	struct policy_builder *bld;
+	struct policy *p;
+
+	(void)state;
+	assert_int_equal(policy_builder_new(&bld), 0);
+	assert_int_equal(policy_builder_add(bld, RULE_READ, "/", "t"), 0);
+	assert_int_equal(policy_builder_add(bld, RULE_EXEC, "/", "t"), 0);
+	assert_int_equal(policy_builder_deny_exec(bld, "/usr/bin/sudo", NULL, "t"), 0);
+	assert_int_equal(policy_builder_deny_exec(bld, "/opt/*/bad", NULL, "t"), 0);
+	assert_int_equal(policy_builder_deny_exec(bld, "/usr/bin/git", push, "t"), 0);
+	assert_int_equal(policy_builder_deny_exec(bld, "/usr/bin/g?t", all, "t"), 0);
+	assert_int_equal(policy_builder_add(bld, RULE_EXEC, "/usr/bin/sudo", "later and as long"), 0);
+	assert_int_equal(policy_compile(bld, &p), 0);
+	policy_builder_free(bld);
+#define EXECUTES(path) (policy_path(p, OP_EXEC, path, strlen(path)).kind == VERDICT_ALLOW)
+#define RUNS(args) (policy_exec_args(p, "/usr/bin/git", 12, args, ARRAY_LEN(args)).kind == VERDICT_ALLOW)
+	assert_false(EXECUTES("/usr/bin/sudo"));
+	assert_false(EXECUTES("/opt/x/bad"));
+	assert_true(EXECUTES("/opt/x/good"));
+	assert_true(EXECUTES("/usr/bin/git"));
+	assert_int_equal(policy_path(p, OP_READ, "/usr/bin/sudo", 13).kind, VERDICT_ALLOW);
+	assert_true(policy_wants_args(p, "/usr/bin/git", 12));
+	assert_false(policy_wants_args(p, "/usr/bin/gi", 11));
+	assert_false(RUNS(a));
+	assert_false(RUNS(b));
+	assert_true(RUNS(c));
+	assert_false(RUNS(d));
+	policy_free(p);
+}
+
 static void test_malformed(void **state)
 {
 	static const char *const rules[] = { "write /", NULL };
@@ -651,7 +687,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_glob),	       cmocka_unit_test(test_pattern),
-		cmocka_unit_test(test_verdict),	       cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_verdict),	       cmocka_unit_test(test_deny_exec),
+		cmocka_unit_test(test_malformed),
 		cmocka_unit_test(test_length),	       cmocka_unit_test(test_lengths_of_names),
 		cmocka_unit_test(test_move),	       cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_profile_of_root), cmocka_unit_test(test_against_plain),
