@@ -219,10 +219,12 @@ int net_edge_listen(struct net_edge *e, uint16_t port, int proto)
 		if (send(e->keeper, &q, sizeof(q), MSG_NOSIGNAL) != sizeof(q))
 			r = -EIO;
 		/* It answers at once; a signal of the caller's must not leave its answer to the next who asks. */
-		while (r == 0 && recv(e->keeper, &a, sizeof(a), 0) != sizeof(a))
-			r = errno == EINTR ? 0 : -EIO;
+		ssize_t n;
+		do {
+			n = r == 0 ? recv(e->keeper, &a, sizeof(a), 0) : 0;
+		} while (n < 0 && errno == EINTR);
 		if (r == 0)
-			r = -a.err;
+			r = n == sizeof(a) ? -a.err : -EIO;
 		if (r == 0)
 			(void)__atomic_or_fetch(&ports[port / 8], bit, __ATOMIC_RELEASE);
 	}
