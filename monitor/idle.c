@@ -1,4 +1,4 @@
-/* Tracer and relay while they have nothing to do: see idle.h. */
+/* The relay while it has nothing to do: see idle.h. */
 #include "monitor/idle.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
- * The tracer and the relay. Both are processes of their own from the start, so that what they will hold (ptrace over the guest; the host's
- * network) never is in the monitor or the sentry. Until exec verification and the network arrive they have nothing to do:
- * confined to read and exit, they end when the monitor does.
+ * The relay where no rule names a host. It is a process of its own from the start, so that what it holds elsewhere (the host's
+ * network) never is in the monitor or the sentry; here it has nothing to do: confined to read and exit, it ends when the
+ * monitor does.
  */
 #ifndef GABION_MONITOR_IDLE_H
 #define GABION_MONITOR_IDLE_H
@@ -15,7 +15,7 @@ struct idle {
 
 #define IDLE_NULL ((struct idle){ .pid = -1, .fd = -1 })
 
-/* 0 or negative errno. NAME is what ps shows ("gabion: tracer"), at most 15 bytes. */
+/* 0 or negative errno. NAME is what ps shows ("gabion: relay"), at most 15 bytes. */
 int idle_start(const char *name, struct idle *ret);
 /* Gives the libraries' pages back that the start needed: they are the files', and mapped again where they are needed. */
 void idle_drop_pages(void);

@@ -130,7 +130,7 @@ int isolate_unwinding(void)
 	return apply(list, ARRAY_LEN(list));
 }
 
-/* Tracer and relay while they have nothing to do. Should: end with the monitor. Mustn't: anything else. */
+/* The relay while it has nothing to do. Should: end with the monitor. Mustn't: anything else. */
 int isolate_idle(void (*last)(void))
 {
 	static const int list[] = {NR_read, NR_exit_group, NR_exit, NR_restart_syscall, NR_rt_sigreturn};

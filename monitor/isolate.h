@@ -13,7 +13,7 @@ int isolate_monitor(struct sock_fprog *prog);
 /* The unwinder, and its child that unwinds. */
 int isolate_unwinder(void);
 int isolate_unwinding(void);
-/* Tracer and relay while they have nothing to do: read and exit. LAST is called before the list is in force; it may give the
+/* The relay while it has nothing to do: read and exit. LAST is called before the list is in force; it may give the
  * heap away. */
 int isolate_idle(void (*last)(void));
 int isolate_edge(void);
