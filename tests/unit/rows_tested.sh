@@ -7,7 +7,7 @@ here=$(cd "$(dirname "$0")/../.." && pwd)
 bad=0
 for name in $(sed -n 's/^SYS([ 0-9]*, *\([a-z0-9_]*\), *\(EMULATE\|RECHECK\), *\(OPEN\|META\|CHANGE\|LIST\|CHDIR\|WATCH\),.*/\1/p' "$here/include/syscalls.tbl"); do
   upper=$(printf %s "$name" | tr a-z A-Z)
-  grep -qE "SYS\\($name[,)]|syscall\\((SYS_$name|$upper)[,)]" "$here"/tests/guest/*.c && continue
+  grep -qE "SYS\\(${name}[,)]|syscall\\((SYS_$name|$upper)[,)]" "$here"/tests/guest/*.c && continue
   echo "rows_tested: FAIL: $name has no guest test"
   bad=1
 done
