@@ -73,9 +73,12 @@ drop() {
     esac
     # The permitted variant: the workspace and TMPDIR.
     # shellcheck disable=SC2086
-    got inside "$1" -- sh -c "$ROUTES" - "$ATTACK/exec_drop" . 0 $routes || return 1
+    got inside "$1" -- sh -c "$ROUTES" - "$ATTACK/exec_drop" . 0 ${routes% tmpfile} || return 1
     # shellcheck disable=SC2086
-    got inside "$1" -- sh -c "set -- \"\$1\" \"\$TMPDIR\" 0 $routes; $ROUTES" - "$ATTACK/exec_drop"
+    got inside "$1" -- sh -c "set -- \"\$1\" \"\$TMPDIR\" 0 ${routes% tmpfile}; $ROUTES" - "$ATTACK/exec_drop" || return 1
+    # A file without a name is executed nowhere.
+    got native "$1" "$ATTACK/exec_drop" tmpfile . || return 1
+    held inside "$1" -- "$ATTACK/exec_drop" tmpfile .
   }
   each_mode t
 }
