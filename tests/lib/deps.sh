@@ -48,9 +48,6 @@ fish                 completion tests
 jq                   tests read JSON
 iproute2             network namespaces for the tests of the relay
 '
-suites='
-libpython3-testsuite the tests of CPython that make check-suites compares
-'
 kernels='
 qemu-system-x86      boots the kernels of make check-kernels
 busybox-static       their first process
@@ -75,7 +72,13 @@ for group; do
     build) wanted="$wanted$build" ;;
     demo) wanted="$wanted$demo" ;;
     check) wanted="$wanted$check" ;;
-    suites) wanted="$wanted$suites" ;;
+    suites)
+      # Debian names it after the version of its own python3.
+      version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || version=3.11
+      wanted="${wanted}python3 runs the tests of CPython
+libpython$version-testsuite the tests of CPython that make check-suites compares
+"
+      ;;
     kernels) wanted="$wanted$kernels" ;;
     bench) wanted="$wanted$bench" ;;
     *)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # CPython's own tests of what touches files, natively and inside: the same outcome for each of some two thousand tests.
-# Needs Debian's libpython3-testsuite. SUITE_PYTHON names another interpreter, SUITE_TESTS other modules.
+# Needs Debian's libpython3.x-testsuite. SUITE_PYTHON names another interpreter, SUITE_TESTS other modules.
 . "$(dirname "$0")/lib.sh"
 export PYTHON=${SUITE_PYTHON:-/usr/bin/python3}
 export MODULES=${SUITE_TESTS:-test_os test_posix test_shutil test_tempfile test_glob test_pathlib test_fcntl test_zipfile test_tarfile}
-"$PYTHON" -c 'import test.test_os' 2>/dev/null || { echo "1..0 # skip no tests for $PYTHON (Debian: libpython3-testsuite)"; exit 0; }
+"$PYTHON" -c 'import test.test_os' 2>/dev/null || { echo "1..0 # skip no tests for $PYTHON (Debian: libpython3.x-testsuite)"; exit 0; }
 
 # What depends on who is in passwd, on the network inside, and on listing the root, which a bare floor cannot allow.
 script='
