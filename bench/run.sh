@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict micro terminal macro (default: all).
+# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict relay micro terminal macro (default: all).
 #
 # Figures only, never a verdict: a shared machine is no judge. What is compared is measured in turn within one run, and the medians of
 # several rounds are given; targets stand beside. BENCH_ARGS holds arguments, too; BENCH_MODES the floors (see tests/lib/modes.sh).
@@ -15,14 +15,14 @@ for arg; do
   case $arg in
     --json) format=json ;;
     --long) calls=1000000 ;;
-    start | memory | leaks | verdict | micro | terminal | macro) sections="$sections $arg" ;;
+    start | memory | leaks | verdict | relay | micro | terminal | macro) sections="$sections $arg" ;;
     *)
-      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|micro|terminal|macro]..." >&2
+      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|terminal|macro]..." >&2
       exit 2
       ;;
   esac
 done
-sections=${sections:-start memory leaks verdict micro terminal macro}
+sections=${sections:-start memory leaks verdict relay micro terminal macro}
 
 # The machine's own tools, for all floors and for both sides: what a person's PATH holds may not be readable by everybody.
 export PATH=/usr/local/bin:/usr/bin:/bin
@@ -192,6 +192,41 @@ bench_verdict() {
       verdict-none) row verdict "10,000 rules, depth 10, no rule matches" - - ns - - "$ns" - "at most 300" ;;
     esac
   done <"$T/verdict"
+}
+
+# The relay between namespaces of its own, beside others on the same path: needs no floor, but root or user namespaces, and ip.
+relay_rows='stream-up|one stream, up|1e-6|MB/s|at least 0.5 x direct
+stream-down|one stream, down|1e-6|MB/s|at least 0.5 x direct
+rr|a byte there and back|1e-3|us|-
+connect|connect, a byte there and back, close|1e-3|us|at most 5 x direct
+http|wrk, 64 connections, nginx|1|req/s|at least 0.5 x direct'
+bench_relay() {
+  local out=$T/relay name what scale unit target direct relay pasta slirp count=100000 i=0 peer
+  [ "$calls" -lt 1000000 ] || count=1000000
+  tell "the relay beside pasta and slirp4netns"
+  "$build/bench/relay" -s 2 -n 9000 stream rr connect http many >"$out" 2>/dev/null || return
+  "$build/bench/relay" -n "$count" churn >>"$out" 2>/dev/null
+  while IFS='|' read -r name what scale unit target; do
+    IFS=$(printf '\t') read -r direct relay pasta slirp < <(awk -v n="$name" '$1 == n { sub(/^[^\t]*\t/, ""); print }' "$out")
+    [ -n "${relay-}" ] || continue
+    i=0
+    for peer in "$direct" "$pasta" "$slirp"; do
+      i=$((i + 1))
+      row relay "$what" - - "$unit" "$(echo direct pasta slirp4netns | cut -d ' ' -f $i)" "$(times "$peer" "$scale")" \
+        "$(times "$relay" "$scale")" - "$([ $i -eq 1 ] && echo "$target" || echo -)"
+    done
+  done <<<"$relay_rows"
+  row relay "resident, 9,000 connections" - - KiB "none" "$(value "$out" many)" "$(value "$out" many 3)" - "under 204800"
+  IFS=$(printf '\t') read -r _ direct relay pasta _ < <(grep ^churn "$out")
+  row relay "descriptors after $count connections" - - - before "${direct%% *}" "${relay%% *}" - "no growth"
+  row relay "resident after $count connections" - - KiB before "$(echo "$direct" | cut -d ' ' -f 3)" "$(echo "$relay" | cut -d ' ' -f 3)" - "no growth"
+}
+# times VALUE FACTOR; a dash stays one.
+times() {
+  case ${1:--} in
+    -) echo - ;;
+    *) awk -v v="$1" -v f="$2" 'BEGIN { printf "%.1f\n", v * f }' ;;
+  esac
 }
 
 bench_micro() {

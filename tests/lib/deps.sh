@@ -57,6 +57,9 @@ xz-utils             unpacks their modules
 '
 bench='
 bubblewrap           make bench compares with it
+iproute2             network namespaces for the bench of the relay
+passt                make bench compares the relay with pasta
+slirp4netns          make bench compares the relay with it
 '
 
 only_tell=
