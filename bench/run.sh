@@ -208,7 +208,7 @@ bench_relay() {
   "$build/bench/relay" -n "$count" churn >>"$out" 2>/dev/null
   while IFS='|' read -r name what scale unit target; do
     IFS=$(printf '\t') read -r direct relay pasta slirp < <(awk -v n="$name" '$1 == n { sub(/^[^\t]*\t/, ""); print }' "$out")
-    [ -n "${relay-}" ] || continue
+    [ -n "${relay-}" ] && [ "$direct" != - ] || continue # what it takes is not here
     i=0
     for peer in "$direct" "$pasta" "$slirp"; do
       i=$((i + 1))
