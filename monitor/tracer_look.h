@@ -1,4 +1,7 @@
-/* What the tracer looks at while a thread stands still (tracer_look.c). Blocks only in the file system and in page faults of the thread's. */
+/*
+ * What the tracer looks at while a thread stands still (tracer_look.c). Blocks only in the file system and in page faults of
+ * the thread's.
+ */
 #ifndef GABION_MONITOR_TRACER_LOOK_H
 #define GABION_MONITOR_TRACER_LOOK_H
 
