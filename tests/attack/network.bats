@@ -30,8 +30,12 @@ setup() {
 # With namespaces only: names need them (docs/LIMITS.md).
 named() { NOT=bare each_mode "$@"; }
 
-# Forgets what the internet saw.
-forget() { : >"$W/packets"; : >"$W/dns.log"; }
+# Forgets what the internet saw, once the last packets of what ran before (the ends of its connections) are there.
+forget() {
+  sleep 0.3
+  : >"$W/packets"
+  : >"$W/dns.log"
+}
 
 # Fails if the internet saw a packet that matches $1.
 unseen() {
