@@ -218,7 +218,8 @@ static double subject(int which, const char *what)
 	enter(which == 1 ? EDGE : HOST);
 	switch (which) {
 	case 2:
-		snprintf(cmd, sizeof(cmd), "timeout %.0f %s pasta --config-net -4 -f --quiet -- %s -s %g client %s 2>/dev/null", 10 + 2 * seconds,
+		snprintf(cmd, sizeof(cmd), "timeout %.0f %s pasta --config-net -4 -f --quiet -- %s -s %g client %s 2>/dev/null",
+			 10 + 2 * seconds,
 			 getuid() == 0 ? "setpriv --reuid 2000 --regid 2000 --clear-groups" : "", self, seconds, what);
 		break;
 	case 3: /* the namespace waits for its tap */
@@ -226,7 +227,8 @@ static double subject(int which, const char *what)
 			 "unshare --net --map-root-user --user -- sh -c 'echo $$ >%s/pid; while ! ip -o link show tap0 2>/dev/null | "
 			 "grep -q UP; do sleep 0.1; done; sleep 0.5; %s -s %g client %s; touch %s/done' 2>/dev/null & "
 			 "sleep 0.3; slirp4netns --configure --mtu=65520 $(cat %s/pid) tap0 >/dev/null 2>&1 & s=$!; "
-			 "while [ ! -e %s/done ]; do sleep 0.1; kill -0 $s 2>/dev/null || break; done; rm -f %s/done; kill $s 2>/dev/null; wait",
+			 "while [ ! -e %s/done ]; do sleep 0.1; kill -0 $s 2>/dev/null || break; done; rm -f %s/done; "
+			 "kill $s 2>/dev/null; wait",
 			 bed.dir, self, seconds, what, bed.dir, bed.dir, bed.dir, bed.dir);
 		break;
 	default:
@@ -342,7 +344,8 @@ static void nginx(void)
 
 	snprintf(text, sizeof(text),
 		 "worker_processes 1; pid %s/nginx.pid; error_log /dev/null; events { worker_connections 1024; }\n"
-		 "http { access_log off; keepalive_requests 1000000; server { listen " SERVER ":%d; location / { return 200 'hello world'; } } }\n",
+		 "http { access_log off; keepalive_requests 1000000; server { listen " SERVER ":%d; "
+		  "location / { return 200 'hello world'; } } }\n",
 		 bed.dir, HTTP);
 	snprintf(conf, sizeof(conf), "%s/nginx.conf", bed.dir);
 	put_file(conf, text);

@@ -7,9 +7,11 @@
  * components). A pattern without glob characters names the object and everything below it; so does a glob
  * (a ** at the end adds nothing). A backslash takes the next character literally.
  *
- * keys is protect, for a file alone (a directory of that name is none of its business), judged by the content where the sentry can do that (sentry/fs_change_keys.c); a protect rule that matches
- * as well is the stricter: a verdict that names a keys rule says that all else permits the write. Adding a keys rule adds a protect rule for the names KEYS_TEMP in the same directory, under
- * which the sentry prepares the new file: nobody else can write there.
+ * keys is protect, for a file alone (a directory of that name is none of its business), judged by the
+ * content where the sentry can do that (sentry/fs_change_keys.c); a protect rule that matches as well is the
+ * stricter: a verdict that names a keys rule says that all else permits the write. Adding a keys rule adds a
+ * protect rule for the names KEYS_TEMP in the same directory, under which the sentry prepares the new file:
+ * nobody else can write there.
  *
  * Precedence. Of the read and write rules that match, the one with the longest literal prefix decides, on a tie
  * the one added last. write implies read; nothing implies exec: an exec rule counts where it is at least as long as

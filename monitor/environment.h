@@ -8,8 +8,10 @@
 #include "options.h"
 
 /* Builds the environment from FROM (environ form). PASS (from --env and the agent's data): "K" passes a variable even if it
- * looks like a secret, a pattern (*, ?, [...]) those that match and do not, "K=V" sets one. RET_ENV: NULL-terminated, owned by the caller; RET_DROPPED lists the
- * names left out because they look like secrets. -ENOMEM, -EINVAL (bad name). */
+ * looks like a secret, a pattern (*, ?, [...]) those that match and do not, "K=V" sets one. RET_ENV: NULL-
+ * terminated, owned by the caller; RET_DROPPED lists the names left out because they look like secrets.
+ * -ENOMEM, -EINVAL (bad name).
+ */
 int environment_build(char *const *from, const struct string_list *pass, struct string_list *ret_env,
 		      struct string_list *ret_dropped);
 /* Sets or replaces KEY in ENV. */

@@ -54,7 +54,8 @@ static bool is_below(const char *path, const char *top)
 /* The executable NAME of PATH that no guest could have made; NULL: none. */
 static char *find_tool(const char *name, const char *const *avoid)
 {
-	AUTO_FREE char *path = strdup(getenv("PATH") ? getenv("PATH") : "/usr/local/bin:/usr/bin:/bin");
+	const char *given = getenv("PATH");
+	AUTO_FREE char *path = strdup(given ? given : "/usr/local/bin:/usr/bin:/bin");
 	char *save = NULL;
 
 	for (char *dir = path ? strtok_r(path, ":", &save) : NULL; dir; dir = strtok_r(NULL, ":", &save)) {

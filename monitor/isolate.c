@@ -154,7 +154,8 @@ int isolate_idle(void (*last)(void))
  * supervise.c and what its loop calls: terminal, record, control socket, the end of the run; widen.c, whose child enters the
  * guest's namespaces and mounts. Refusals are EPERM here, not the end: the monitor's end would be the run's, and
  * it reads nothing a guest wrote but terminal bytes and the checked record.
- * Should: relay, write the record, kill, open ports of the host when asked. Mustn't: execute a program, trace, connect, load code into the kernel.
+ * Should: relay, write the record, kill, open ports of the host when asked. Mustn't: execute a program,
+ * trace, connect, load code into the kernel.
  */
 int isolate_monitor_build(struct sock_fprog *ret_prog)
 {

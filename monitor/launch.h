@@ -56,7 +56,8 @@ struct launched {
 };
 
 #define LAUNCHED_NULL                                                                                        \
-	((struct launched){.sentry = -1, .sentry_pidfd = -1, .control = -1, .init = -1, .snapshots = -1, .userns = -1, .mntns = -1, .master = -1})
+	((struct launched){.sentry = -1, .sentry_pidfd = -1, .control = -1, .init = -1, .snapshots = -1, .userns = -1,        \
+			   .mntns = -1, .master = -1})
 
 /* Why a start failed: the stage, and its errno. */
 struct launch_failure {

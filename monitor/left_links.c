@@ -109,7 +109,7 @@ void left_links_note(struct left_links *l, const struct record *r)
 		/* It may be an exchange. */
 		if (r->object2_len > 0 && r->object_len > 0)
 			moved(l, second, r->object2_len, r->object, r->object_len);
-		/* fall through */
+		__attribute__((fallthrough));
 	case NR_rename:
 	case NR_renameat:
 	case NR_link:

@@ -1,6 +1,7 @@
 /*
  * Symbolic links a run leaves behind that lead, outside, to what the run could not see: an editor or agent that later writes
- * through one writes there; and files that make a git directory of one the run could fill. Collected from the record while the run lasts, looked at once when it has ended.
+ * through one writes there; and files that make a git directory of one the run could fill. Collected from
+ * the record while the run lasts, looked at once when it has ended.
  */
 #ifndef GABION_MONITOR_LEFT_LINKS_H
 #define GABION_MONITOR_LEFT_LINKS_H
@@ -21,7 +22,8 @@ struct left_links *left_links_free(struct left_links *l);
 void left_links_note(struct left_links *l, const struct record *r);
 /*
  * Writes a line to OUT for each remembered link that exists still and leads to what P hides, or to the host's side of a place
- * that was private to the run (its home), and for each .git file that names an unprotected git directory. Returns how many. The host's file system is asked now.
+ * that was private to the run (its home), and for each .git file that names an unprotected git directory.
+ * Returns how many. The host's file system is asked now.
  */
 unsigned int left_links_print(const struct left_links *l, const struct policy *p, FILE *out);
 

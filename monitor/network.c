@@ -252,7 +252,9 @@ int network_publish(struct network *n, const char *text, const char **ret_text)
 	if (r < 0)
 		return r;
 	r = publish(n, &p);
-	*ret_text = r == -EADDRINUSE ? "that port of this host is in use" : r < 0 ? "the port could not be opened" : "published from now on";
+	*ret_text = r == -EADDRINUSE ? "that port of this host is in use"
+			    : r < 0	 ? "the port could not be opened"
+					 : "published from now on";
 	return r;
 }
 

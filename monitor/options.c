@@ -412,9 +412,10 @@ static int check_network(const struct option_row *row, const char *value, struct
 		r = net_policy_compile(&text, 1, &p, &fault);
 		if (r == 0)
 			net_policy_free(p);
-		return r == -EINVAL ? options_wrong(ret_fault, "HOST, HOST:PORT, *.DOMAIN, ADDRESS or NETWORK/BITS; gabion(1) has all forms",
-						    "--net %s", fault.text)
-				    : r;
+		if (r != -EINVAL)
+			return r;
+		return options_wrong(ret_fault, "HOST, HOST:PORT, *.DOMAIN, ADDRESS or NETWORK/BITS; gabion(1) has all forms",
+				     "--net %s", fault.text);
 	}
 	if (row->id == OPTION_PUBLISH && network_publish_parse(value, &publish, &why) < 0)
 		return options_wrong(ret_fault, why, "--publish '%.80s' names no ports", value);

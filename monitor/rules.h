@@ -15,8 +15,10 @@
 /* What the language's patterns refer to in this run. RET_REAL_HOME (allocated) belongs to the result. */
 struct lang_places rules_places(const struct places *p, enum floor_mode mode, char **ret_real_home);
 
-/* Adds the rules of O's policy (opened before: policy_open()), what PLACES shows and the options' rules, last and so on top, to a new builder.
- * -errno; RET_WHY (allocated) says which rule could not be taken. */
+/*
+ * Adds the rules of O's policy (opened before: policy_open()), what PLACES shows and the options' rules,
+ * last and so on top, to a new builder. -errno; RET_WHY (allocated) says which rule could not be taken.
+ */
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
 		struct policy_builder **ret_b, char **ret_why);
 

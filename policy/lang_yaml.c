@@ -134,7 +134,7 @@ static int grow(struct growing *g, enum lang_type type, const yaml_mark_t *at, u
 
 static int keep_text(struct growing *g, const void *s, size_t len, uint32_t *ret_at)
 {
-	if (g->text_len + len + 1 > g->text_room) {
+	if (g->text == NULL || g->text_len + len + 1 > g->text_room) {
 		size_t room = 2 * (g->text_len + len + 1) + 1024;
 		char *text = realloc(g->text, room);
 

@@ -97,7 +97,7 @@ EOF
 }
 
 try() {
-  local mode=$1 text=$2
+  local text=$2
   shift 2
   "$@" sh -c "$GIT_ENV; $text" >"$T/try.out" 2>&1
 }

@@ -21,7 +21,7 @@ mutators_held() {
   got native "$mode" "$ATTACK/mutators" "$top/p/f" "$WS/s" >"$T/native" || return 1
   [ "$(grep -c ': done$' "$T/native")" -ge 80 ] || { cat "$T/native" >&2; return 1; }
   before=$(tree "$top/p"; native "$mode" cat "$top/p/f"; native "$mode" python3 -c 'import os,sys; print(os.listxattr(sys.argv[1]))' "$top/p/f")
-  held inside "$mode" "$rule" "$top/p" -- "$ATTACK/mutators" "$top/p/f" "$WS/s" >"$T/inside" || { grep done "$T/inside" >&2; return 1; }
+  held inside "$mode" "$rule" "$top/p" -- "$ATTACK/mutators" "$top/p/f" "$WS/s" >"$T/inside" || { grep "done" "$T/inside" >&2; return 1; }
   ! grep -vE ': (EACCES|EPERM|EROFS|ENOTTY|EXDEV|EEXIST)$' "$T/inside" | grep . || return 1
   [ "$before" = "$(tree "$top/p"; native "$mode" cat "$top/p/f"; native "$mode" python3 -c 'import os,sys; print(os.listxattr(sys.argv[1]))' "$top/p/f")" ]
 }

@@ -2,6 +2,7 @@
 # Policy files with real runs, on every floor: what a file says holds, what is wrong with one runs nothing, and every key of
 # the language acts or is refused by name.
 
+# shellcheck disable=SC2154 # mode, ws, out, err: set by run.bash
 load common.bash
 load run.bash
 

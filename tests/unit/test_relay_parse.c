@@ -143,7 +143,8 @@ static void test_answers(void **state)
 
 static void test_refusals(void **state)
 {
-	static const char *const no[] = { "other.test", "wild.test", "api.test.evil.test", "xapi.test", "test", "com", "_x.test", "1.2.3.4" };
+	static const char *const no[] = { "other.test", "wild.test", "api.test.evil.test", "xapi.test", "test",
+					  "com", "_x.test", "1.2.3.4" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++) {
@@ -161,7 +162,8 @@ static void test_odd_names(void **state)
 		const char *name;
 		size_t len;
 	} odd[] = {
-		{ "api\0.test", 9 }, { "api.test\0", 9 }, { "api.test\n", 9 }, { "api%2etest", 10 }, { "a\r\npi.test", 10 }, { " api.test", 9 },
+		{ "api\0.test", 9 }, { "api.test\0", 9 }, { "api.test\n", 9 }, { "api%2etest", 10 },
+		 { "a\r\npi.test", 10 }, { " api.test", 9 },
 		{ "api .test", 9 }, { "x\0.wild.test", 12 }, { "x%00.wild.test", 14 }, { "\xc3\xa4.wild.test", 12 }, { "-x.wild.test", 12 },
 		{ "x/y.wild.test", 13 }, { "x:1.wild.test", 13 },
 	};
@@ -327,7 +329,8 @@ static void test_proxies(void **state)
 	char request[PROXY_REQUEST_MAX];
 
 	(void)state;
-	assert_int_equal(proxies_read("http://u:p%3aw@proxy.corp:8080/", "proxy.corp", "localhost,.intern.test 10.0.0.0/8,192.0.2.7", &p), 0);
+	assert_int_equal(proxies_read("http://u:p%3aw@proxy.corp:8080/", "proxy.corp",
+				      "localhost,.intern.test 10.0.0.0/8,192.0.2.7", &p), 0);
 	assert_string_equal(p.https.name, "proxy.corp");
 	assert_int_equal(p.https.port, 8080);
 	assert_string_equal(p.https.auth, "dTpwOnc=");
@@ -349,7 +352,8 @@ static void test_proxies(void **state)
 	assert_false(p.https.named);
 	assert_null(proxy_for(&p, "api.test", NULL, 443));
 	assert_null(proxy_for(&p, "api.test", NULL, 80));
-	static const char *const bad[] = { "https://proxy.corp", "socks5://x", "http://a b", "http://x:99999", "http://x:", "http://[::1", "http://" };
+	static const char *const bad[] = { "https://proxy.corp", "socks5://x", "http://a b", "http://x:99999",
+					   "http://x:", "http://[::1", "http://" };
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		assert_int_equal(proxies_read(bad[i], NULL, NULL, &p), PROXY_UNKNOWN);
 		assert_false(p.https.set);

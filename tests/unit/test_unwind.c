@@ -41,7 +41,14 @@ static volatile int never;
 
 /* -- A stack to unwind -- */
 
-#define FRAME __attribute__((noinline, noclone))
+/* clang only reads this file. */
+#ifdef __clang__
+#define FRAME __attribute__((noinline))
+#define COMPILED(how)
+#else
+#define FRAME	      __attribute__((noinline, noclone))
+#define COMPILED(how) __attribute__((optimize(how)))
+#endif
 
 FRAME static int leaf(int n)
 {
@@ -62,12 +69,12 @@ FRAME static int middle(int n)
 }
 
 /* By the frame pointer, whatever the rest is compiled with. */
-FRAME __attribute__((optimize("no-omit-frame-pointer"))) static int with_pointer(int n)
+FRAME COMPILED("no-omit-frame-pointer") static int with_pointer(int n)
 {
 	return middle(n + 1) + never;
 }
 
-FRAME __attribute__((optimize("omit-frame-pointer"))) static int outer(int n)
+FRAME COMPILED("omit-frame-pointer") static int outer(int n)
 {
 	return with_pointer(n + 1) + never;
 }
