@@ -43,6 +43,7 @@ static const int allowed[] = {
 	NR_tgkill,
 	NR_sched_yield,
 	NR_sched_getaffinity,
+	NR_sched_getscheduler,
 	NR_gettid,
 	NR_getpid,
 	NR_getppid,

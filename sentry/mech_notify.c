@@ -18,11 +18,11 @@
  * Whatever the first refuses (EMFILE of the guest, EBADF for an O_PATH descriptor) is sent as the call's
  * errno, for a caller without an answer would hang. The wake-up by ADDFD is not a synchronous one: the caller
  * would start on another CPU, for which that CPU has to be woken (35 of 40 microseconds in a virtual
- * machine). So it is tied to our CPU for the moment of the reply and let go at once; where its own affinity
- * leaves our CPU out, it is left alone.
+ * machine). So it is tied to our CPU for the moment of the reply, made one that does not displace us there, and let go
+ * once our copy of the descriptor is closed; where its own affinity leaves our CPU out, it is left alone.
  *
  * Syscalls: ioctl, poll, process_vm_readv, process_vm_writev, eventfd2, read, write, tgkill, rt_sigprocmask,
- * close, sched_getaffinity, sched_setaffinity, getcpu.
+ * close, sched_getaffinity, sched_setaffinity, sched_getscheduler, sched_setscheduler, getcpu.
  */
 #include <errno.h>
 #include <linux/seccomp.h>
@@ -275,6 +275,13 @@ static int send_answer(struct mech_notify *n, uint64_t id, int64_t value, int er
 	return errno == ENOENT ? MECH_E_GONE : err_now();
 }
 
+/* What was changed of a caller for the moment of the reply. */
+struct held {
+	cpu_set_t mask; /* its affinity */
+	size_t size;	/* of the mask; 0: not tied */
+	bool batch;
+};
+
 /* Ties TID to our CPU. Returns the size of the mask to give back, 0 where nothing was done. */
 static size_t tie(pid_t tid, cpu_set_t *mask)
 {
@@ -293,20 +300,48 @@ static size_t tie(pid_t tid, cpu_set_t *mask)
 	return syscall(SYS_sched_setaffinity, tid, n, &ours) < 0 ? 0 : (size_t)n;
 }
 
-static int install(struct mech_notify *n, const struct event *ev, struct seccomp_notif_addfd *add)
+/*
+ * So that the caller, woken by the reply, runs after us on our CPU: it is tied to it, and a thread of SCHED_BATCH does
+ * not displace the one that wakes it. What policy it has is only touched where that is the usual one.
+ */
+static void hold(pid_t tid, struct held *ret_h)
 {
-	cpu_set_t mask;
-	size_t tied = tie(ev->tid, &mask);
-	int r = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, add);
-	int saved = errno;
+	static const struct sched_param none = {.sched_priority = 0};
 
-	if (tied > 0)
-		(void)syscall(SYS_sched_setaffinity, ev->tid, tied, &mask);
+	ret_h->size = tie(tid, &ret_h->mask);
+	ret_h->batch = syscall(SYS_sched_getscheduler, tid) == SCHED_OTHER &&
+		       syscall(SYS_sched_setscheduler, tid, SCHED_BATCH, &none) == 0;
+}
+
+static void let_go(pid_t tid, const struct held *h)
+{
+	static const struct sched_param none = {.sched_priority = 0};
+
+	if (h->batch)
+		(void)syscall(SYS_sched_setscheduler, tid, SCHED_OTHER, &none);
+	if (h->size > 0)
+		(void)syscall(SYS_sched_setaffinity, tid, h->size, &h->mask);
+}
+
+/* Installs and answers. Our copy (*FD) is closed before the caller runs on: as long as it is open, a lease or a lock may
+ * be refused that natively would not be, and a program just written is busy. */
+static int install(struct mech_notify *n, const struct event *ev, struct seccomp_notif_addfd *add, int *fd)
+{
+	struct held h;
+	int r, saved;
+
+	hold(ev->tid, &h);
+	r = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, add);
+	saved = errno;
+	if (r >= 0)
+		*fd = fd_close(*fd);
+	let_go(ev->tid, &h);
 	errno = saved;
 	return r;
 }
 
-static int send_fd(struct mech_notify *n, const struct event *ev, const struct reply *r)
+/* FD is r->fd; -1 afterwards where it was closed. */
+static int send_fd(struct mech_notify *n, const struct event *ev, const struct reply *r, int *our_fd)
 {
 	struct seccomp_notif_addfd add = {
 		.id = ev->id,
@@ -317,7 +352,7 @@ static int send_fd(struct mech_notify *n, const struct event *ev, const struct r
 
 	if (!atomic_load(&n->no_send)) {
 		add.flags = SECCOMP_ADDFD_FLAG_SEND;
-		if (install(n, ev, &add) >= 0)
+		if (install(n, ev, &add, our_fd) >= 0)
 			return 0;
 		if (errno != EINVAL)
 			goto failed;
@@ -350,7 +385,7 @@ static int send_fd_apart(struct mech_notify *n, const struct event *ev, const st
 static int notify_reply(struct mech *m, const struct event *ev, const struct reply *r)
 {
 	struct mech_notify *n = (struct mech_notify *)m;
-	int e;
+	int fd = r->fd, e;
 
 	switch (r->kind) {
 	case REPLY_VALUE:
@@ -360,7 +395,7 @@ static int notify_reply(struct mech *m, const struct event *ev, const struct rep
 	case REPLY_FD:
 		if (r->apart)
 			return send_fd_apart(n, ev, r);
-		e = send_fd(n, ev, r);
+		e = send_fd(n, ev, r, &fd);
 		break;
 	case REPLY_CONTINUE:
 		e = send_answer(n, ev->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
@@ -372,7 +407,7 @@ static int notify_reply(struct mech *m, const struct event *ev, const struct rep
 		break;
 	}
 	if (r->kind == REPLY_FD)
-		(void)fd_close(r->fd);
+		(void)fd_close(fd);
 	return e;
 }
 

@@ -181,6 +181,9 @@ static void wait_for_lease(const char *what, int (*act)(void))
 
 	signals = 0;
 	handle(SIGIO, SA_RESTART);
+	/* The last close of a descriptor that was handed over may be a moment late (docs/LIMITS.md): the child's of before. */
+	for (int i = 0; i < 100 && fcntl(fd, F_SETLEASE, F_RDLCK) < 0 && errno == EAGAIN; i++)
+		sleep_ms(1);
 	SHOW(fcntl(fd, F_SETLEASE, F_RDLCK));
 	pid = fork();
 	if (pid == 0) {
