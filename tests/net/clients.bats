@@ -52,6 +52,8 @@ setup() {
   load ../cli/common
   load ../lib/world
   NOT=bare
+  # The machine's own tools: what a person's PATH adds may write outside of the workspace (pyenv's pip rehashes its shims).
+  PATH=/usr/local/bin:/usr/bin:/bin
   # Whatever the machine trusts otherwise.
   export SSL_CERT_FILE=$W/ca.pem GIT_SSL_CAINFO=$W/ca.pem PIP_CERT=$W/ca.pem REQUESTS_CA_BUNDLE=$W/ca.pem CURL_CA_BUNDLE=$W/ca.pem
   export NODE_EXTRA_CA_CERTS=$W/ca.pem npm_config_cafile=$W/ca.pem
