@@ -127,7 +127,7 @@ poorer_hosts() {
   ends 0 in_mode "$mode" "$TESTS/degrade/without" mount=1 fsopen=1 open_tree=1 -- "$GABION" run --quiet -- true </dev/null || return 1
   ends 0 in_mode "$mode" "$TESTS/degrade/without" mount_setattr=38 -- "$GABION" run --quiet -- true </dev/null || return 1
   ends 0 in_mode "$mode" "$TESTS/degrade/without" pidfd_getfd=1 -- "$GABION" run --quiet -- \
-    sh -c 'git init -q r && find r >/dev/null && tar cf t r && rm -rf r && tar xf t && python3 -c "import os; os.stat(0)"' </dev/null || return 1
+    sh -c 'git init -q r && git -C r config user.name x && rm r/.git/config && find r >/dev/null && tar cf t r && rm -rf r && tar xf t && python3 -c "import os; os.stat(0)"' </dev/null || return 1
   # A container's default profile.
   ends 0 in_mode "$mode" "$TESTS/degrade/without" "${userns[@]}" mount=1 fsopen=1 open_tree=1 pidfd_getfd=1 -- "$GABION" run --quiet -- true </dev/null || return 1
   ends 0 in_mode "$mode" "$TESTS/degrade/without" clone3=38 -- "$GABION" run --quiet -- true </dev/null || return 1
