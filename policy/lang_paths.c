@@ -169,7 +169,7 @@ static void one_rule(struct lang_reader *rd, uint32_t node, const char *path, en
 	struct item item;
 
 	/* Nothing of a floor holds an exec rule with globs, and nobody can execute for another. */
-	if (read_item(rd, node, path, &item) && lang_check_pattern(rd, item.node, item.text, kind == RULE_EXEC))
+	if (read_item(rd, node, path, &item) && lang_check_pattern(rd, item.node, item.text, false))
 		add_rule(rd, &item, kind, false);
 }
 

@@ -61,7 +61,6 @@ says() {
   says run --agent claud true --- "did you mean claude"
   says run --mediate sometimes true --- "auto, all"
   says run --env =x true --- "names no variable"
-  says run --exec '/usr/bin/*' true --- "cannot be a pattern"
 }
 
 @test "a rule about hosts that is none says what was meant" {

@@ -195,6 +195,21 @@ POLICY
   each_mode denied
 }
 
+patterns() {
+  mkdir -p a/bin b && cp /bin/echo a/bin/tool && cp /bin/echo b/tool && mine a b
+  is "native native" "$(a/bin/tool native) $(b/tool native)" native || return 1
+  printf 'version: 1\nextends: strict\nfilesystem: {exec: ["${workspace}/*/bin"]}\nexec: {written: mounts}\n' | policy p.yaml
+  ends 0 in_mode "$mode" "$GABION" run -p p.yaml -- sh -c 'a/bin/tool a; b/tool b; true' || return 1
+  # Landlock has no patterns: in bare mode such a rule opens nothing.
+  is "$([ "$mode" = bare ] || echo a)" "$out" "a pattern of what executes" || return 1
+  [[ $err == *"/b/tool"* ]] || { echo "the refusal: $err"; return 1; }
+  ends 126 guest --profile strict --exec "$ws/*/bin" -- b/tool b
+}
+
+@test "what may be executed can be a pattern" {
+  each_mode patterns
+}
+
 required() {
   printf 'version: 1\nextends: agent\nrequire: [exec.written, processes, filesystem.protect]\n' | policy p.yaml
   if [ "$mode" = bare ]; then

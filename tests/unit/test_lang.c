@@ -127,8 +127,8 @@ static void test_errors(void **state)
 		 "along\n"
 		 "f:2:40: '[x' is no pattern: ** stands alone between slashes, [ needs its ], a \\ takes the next character "
 		 "along\n"},
-		{V "filesystem: {exec: [\"/usr/bin/*\"]}\n",
-		 "f:2:21: '/usr/bin/*': a pattern cannot stand here: name the directory or the file\n"},
+		{V "filesystem: {tmpfs: [\"/usr/bin/*\"]}\n",
+		 "f:2:22: '/usr/bin/*': a pattern cannot stand here: name the directory or the file\n"},
 		{V "filesystem: {read: [\"${NOPE}/x\", \"${NOPE?}/x\", \"${EMPTY}\", \"${1x}\", \"${A\"]}\n",
 		 "f:2:21: the variable NOPE is not set (${NOPE?} drops the rule where it is not)\n"
 		 "f:2:48: the variable EMPTY is not set (${EMPTY?} drops the rule where it is not)\n"
