@@ -102,7 +102,7 @@ for i in range(3000):
         open("/etc/shadow")
     except OSError:
         pass' || return 1
-  is 3000 "$(jq -s '[.[] | select(.verdict == "deny")] | length + (.[-1] | .dropped.refused + .over_cap.refused)' record)" "refusals" || return 1
+  is 3000 "$(jq -s '([.[] | select(.verdict == "deny")] | length) + (.[-1] | .dropped.refused + .over_cap.refused)' record)" "refusals" || return 1
   local n
   n=$(jq -s '[.[] | select(.event == "stack")] | length' record)
   [ "$n" -ge 1 ] && [ "$n" -le 200 ] || {
