@@ -311,7 +311,8 @@ def pipeline():
     shown = t.expect("END\r\n")
     wanted = b"".join(b"%d\r\n" % n for n in range(1, 20001))
     if not shown.endswith(b"\r\n" + wanted):
-        raise Wrong(f"20000 lines are not as they were: {shown[:200]!r}...")
+        at = next((i for i, (x, y) in enumerate(zip(reversed(shown), reversed(wanted))) if x != y), min(len(shown), len(wanted)))
+        raise Wrong(f"20000 lines are not as they were: {len(shown)} bytes, {at} from the end: {shown[-at - 80:][:160]!r}")
     t.expect("OUT> ")
     t.type("./g cat | cat\n")
     t.expect("cat\r\n")
