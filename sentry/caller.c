@@ -157,19 +157,12 @@ int call_tgid(const struct call *c, pid_t *ret_tgid)
 
 int call_umask(const struct call *c, mode_t *ret_umask)
 {
-	char name[32], text[256];
+	char text[256]; /* it is the second line */
 	const char *v;
-	ssize_t n;
+	int r = read_file(c->s->proc_fd, c->ev.tid, "status", text, sizeof(text));
 
-	(void)snprintf(name, sizeof(name), "%d/status", (int)c->ev.tid);
-	AUTO_FD int fd = openat(c->s->proc_fd, name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : err_now();
-	/* It is the second line. */
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return err_now();
-	text[n] = '\0';
+	if (r < 0)
+		return r;
 	v = value_of(text, "\nUmask:");
 	if (v == NULL)
 		return -EPROTO;
@@ -199,12 +192,13 @@ static int open_again(const struct call *c, int fd)
 	return openat(c->s->proc_fd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-/* A pidfd of the caller; -1 and errno. */
-static int pidfd_of(const struct call *c)
+/* A pidfd of the caller, or (before Linux 6.9) of its process; -1 and errno. */
+static int pidfd_of(const struct call *c, bool *ret_thread)
 {
 	int fd = (int)syscall(NR_pidfd_open, c->ev.tid, THREAD), r;
 	pid_t tgid;
 
+	*ret_thread = fd >= 0;
 	if (fd >= 0 || errno != EINVAL)
 		return fd;
 	/* Threads of one process have one descriptor table, unless they went out of their way. */
@@ -218,23 +212,27 @@ static int pidfd_of(const struct call *c)
 
 /*
  * The caller's pidfd, kept for its next call: a build changes many files through descriptors. One of a thread that
- * ended answers ESRCH for ever, so it cannot be taken for the next with that number.
+ * ended answers ESRCH for ever, so it cannot be taken for the next with that number. One of a process can, where the
+ * process outlives the thread: it is used once.
  */
 static int known_pidfd(const struct call *c, bool again)
 {
 	enum { KNOWN = 4 };
 	static __thread struct {
-		pid_t tid;
+		pid_t tid; /* 0: not to be used again */
+		bool open;
 		int fd;
 	} known[KNOWN];
 	size_t at = (size_t)c->ev.tid % KNOWN;
+	bool thread;
 
 	if (known[at].tid == c->ev.tid && !again)
 		return known[at].fd;
-	if (known[at].tid != 0)
+	if (known[at].open)
 		(void)close(known[at].fd);
-	known[at].fd = pidfd_of(c);
-	known[at].tid = known[at].fd >= 0 ? c->ev.tid : 0;
+	known[at].fd = pidfd_of(c, &thread);
+	known[at].open = known[at].fd >= 0;
+	known[at].tid = thread ? c->ev.tid : 0;
 	return known[at].fd;
 }
 
