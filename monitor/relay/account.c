@@ -170,24 +170,40 @@ void account_moved(struct account *a, struct dest *d, int direction, uint64_t by
 	else
 		d->down += bytes;
 	a->bytes += bytes;
-	if (a->limits.rate != 0)
-		a->tokens[direction] -= (int64_t)bytes;
+}
+
+enum { BURST = 4, FILL_MS = 20, FILL_MOST_MS = 1000 };
+
+/* Thousandths of a byte in a millisecond are bytes in a second. */
+static int64_t rate_of(const struct account *a)
+{
+	const uint64_t most = INT64_MAX / FILL_MOST_MS / 4;
+
+	return (int64_t)(a->limits.rate < most ? a->limits.rate : most);
+}
+
+void account_took(struct account *a, int direction, uint64_t bytes)
+{
+	const uint64_t most = INT64_MAX / 4000;
+
+	if (a->limits.rate != 0 && a->tokens[direction] > INT64_MIN / 2)
+		a->tokens[direction] -= (int64_t)(bytes < most ? bytes : most) * 1000;
 }
 
 uint64_t account_room(struct account *a, int direction, uint64_t now_ms)
 {
-	const int64_t rate = (int64_t)a->limits.rate, most = rate / 4 + 1; /* a quarter of a second's worth at once */
+	const int64_t rate = rate_of(a), most = rate / BURST * 1000 + 1000; /* a quarter of a second's worth at once */
 
-	if (rate <= 0)
+	if (rate == 0)
 		return UINT64_MAX;
-	if (now_ms - a->filled_ms >= 20) {
-		int64_t ms = now_ms - a->filled_ms > 1000 ? 1000 : (int64_t)(now_ms - a->filled_ms), more = ms * rate / 1000;
+	if (now_ms - a->filled_ms >= FILL_MS) {
+		int64_t ms = now_ms - a->filled_ms > FILL_MOST_MS ? FILL_MOST_MS : (int64_t)(now_ms - a->filled_ms);
 
 		for (int i = 0; i < 2; i++)
-			a->tokens[i] = a->tokens[i] + more > most ? most : a->tokens[i] + more;
+			a->tokens[i] = a->tokens[i] + ms * rate > most ? most : a->tokens[i] + ms * rate;
 		a->filled_ms = now_ms;
 	}
-	return a->tokens[direction] > 0 ? (uint64_t)a->tokens[direction] : 0;
+	return a->tokens[direction] > 0 ? (uint64_t)(a->tokens[direction] + 999) / 1000 : 0;
 }
 
 bool account_spent(const struct account *a)

@@ -37,7 +37,7 @@ struct account {
 	struct loop *loop;
 	struct timer *tick; /* set where something is untold */
 	struct relay_limits limits;
-	int64_t tokens[2]; /* of the rate, up and down; below 0: what was moved too much */
+	int64_t tokens[2]; /* of the rate, up and down, in thousandths of a byte; below 0: what was taken too much */
 	uint64_t filled_ms;
 };
 
@@ -53,9 +53,11 @@ void account_tell(struct account *a, struct dest *d, enum relay_event ev, uint32
 void account_refuse(struct dest *d, uint32_t rule, int err);
 /* What waits to be told. Returns true where something still does. */
 bool account_tick(struct account *a);
-/* BYTES moved in DIRECTION (0: up). */
+/* BYTES were handed on in DIRECTION (0: up). */
 void account_moved(struct account *a, struct dest *d, int direction, uint64_t bytes);
-/* How much may be moved now in DIRECTION: UINT64_MAX without limits, 0: wait for the rate. */
+/* BYTES were taken from a sender in DIRECTION: they are the rate's from here on, whenever they are handed on. */
+void account_took(struct account *a, int direction, uint64_t bytes);
+/* How much may be taken now in DIRECTION: UINT64_MAX without a rate, 0: wait for it. */
 uint64_t account_room(struct account *a, int direction, uint64_t now_ms);
 /* Has the run used up its bytes? */
 bool account_spent(const struct account *a);

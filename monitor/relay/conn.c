@@ -7,6 +7,9 @@
  * the sender wrote beyond stays in its socket, and its window closes. Half-close is handed on when the queue is empty, a reset at
  * once (SO_LINGER 0, socket(7)).
  *
+ * Rate: taken from the sender one piece at a time, each no larger than what the rate leaves, so the rate is exceeded by no more than
+ * the pieces several connections take in the same moment, and that is owed.
+ *
  * Splice: a direction that has moved SPLICE_AFTER bytes moves the rest through a pipe without copying (splice(2)), driven by poll. It
  * pays from full chunks on (bench/README.md); the number is bounded, as a pipe is two descriptors.
  */
@@ -162,9 +165,16 @@ static void pause_for_rate(struct dir *d)
 		(void)loop_timer(c->r->loop, &c->r->rate, RATE_MS);
 }
 
-static bool has_room(struct dir *d)
+/* What the rate leaves to be taken from D's sender; UINT64_MAX: there is none. */
+static uint64_t room_of(const struct dir *d)
 {
-	return account_room(&d->c->r->account, d->which, loop_now(d->c->r->loop)) > 0;
+	return d->c->dest == NULL ? UINT64_MAX : account_room(&d->c->r->account, d->which, loop_now(d->c->r->loop));
+}
+
+static void took(const struct dir *d, uint64_t bytes)
+{
+	if (d->c->dest != NULL)
+		account_took(&d->c->r->account, d->which, bytes);
 }
 
 /* ---- splice ---- */
@@ -195,7 +205,7 @@ static void pump(struct dir *d)
 	bool empty = false, full = false;
 
 	for (int i = 0; i < PUMP_ROUNDS && !full && !c->ending; i++) {
-		uint64_t room = account_room(&c->r->account, d->which, loop_now(c->r->loop));
+		uint64_t room = room_of(d);
 		ssize_t n;
 
 		if (!d->eof && !empty && d->in_pipe < PIPE_SIZE) {
@@ -205,11 +215,16 @@ static void pump(struct dir *d)
 				pause_for_rate(d);
 				return;
 			}
-			n = splice(from, NULL, d->pipe[1], NULL, room < most ? room : most, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+			n = -1;
+			errno = EAGAIN;
+			if (room > 0)
+				n = splice(from, NULL, d->pipe[1], NULL, room < most ? room : most,
+					   SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
 			if (n == 0) {
 				d->eof = true;
 			} else if (n > 0) {
 				d->in_pipe += (uint32_t)n;
+				took(d, (uint64_t)n);
 			} else if (errno == EAGAIN) {
 				empty = true; /* or the pipe is full, and has something to give */
 			} else if (errno != EINTR) {
@@ -280,11 +295,13 @@ static void receive(struct dir *d)
 
 	if (d->eof || d->switching || act_busy(&d->recv))
 		return;
-	if (!has_room(d)) {
+	uint64_t room = room_of(d);
+	if (room == 0)
 		pause_for_rate(d);
-		return;
-	}
-	loop_recv(c->r->loop, &d->recv, c->fd[d->which]);
+	else if (room == UINT64_MAX)
+		loop_recv(c->r->loop, &d->recv, c->fd[d->which]);
+	else
+		loop_recv_once(c->r->loop, &d->recv, c->fd[d->which], room < CHUNK_SIZE ? (uint32_t)room : CHUNK_SIZE);
 }
 
 static void send_next(struct dir *d)
@@ -336,6 +353,7 @@ static void received(struct act *act, int res, struct chunk *k)
 		*d->tail = k;
 		d->tail = &k->next;
 		d->queued++;
+		took(d, k->len);
 		send_next(d);
 		if (!d->switching && c->splices && d->bytes >= SPLICE_AFTER && k->len == CHUNK_SIZE &&
 		    c->r->splicing < SPLICE_MOST) {
@@ -343,8 +361,6 @@ static void received(struct act *act, int res, struct chunk *k)
 			loop_cancel(c->r->loop, &d->recv);
 		} else if (d->queued >= queue_most(c->r)) {
 			loop_cancel(c->r->loop, &d->recv);
-		} else if (!has_room(d)) {
-			pause_for_rate(d);
 		}
 	}
 	if (act_busy(&d->recv))

@@ -192,6 +192,12 @@ void loop_recv(struct loop *l, struct act *op, int fd)
 	start(l, op, ACT_RECV, fd);
 }
 
+void loop_recv_once(struct loop *l, struct act *op, int fd, uint32_t most)
+{
+	op->len = most < CHUNK_SIZE ? most : CHUNK_SIZE;
+	start(l, op, ACT_RECV_ONCE, fd);
+}
+
 void loop_send(struct loop *l, struct act *op, int fd, const void *data, uint32_t len)
 {
 	op->data = data;

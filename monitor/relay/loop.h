@@ -32,6 +32,7 @@ enum act_kind {
 	ACT_NONE = 0, /* not in flight */
 	ACT_ACCEPT,   /* RES: a connection's descriptor (CLOEXEC), again and again */
 	ACT_RECV,     /* RES: bytes, in CHUNK, again and again; 0: the end */
+	ACT_RECV_ONCE,
 	ACT_SEND,     /* RES: bytes; less than asked for only before an error */
 	ACT_CONNECT,  /* RES: 0 */
 	ACT_POLL,     /* RES: poll(2) events, once */
@@ -75,6 +76,8 @@ uint64_t loop_now(const struct loop *l); /* ms, monotonic, of this turn */
 /* OP must not be busy; OP->done is set by the caller. Failures arrive by callback as well, never before these return. */
 void loop_accept(struct loop *l, struct act *op, int fd);
 void loop_recv(struct loop *l, struct act *op, int fd);
+/* At most MOST bytes, once: a receive that goes on has taken up to CHUNK_OFFERED chunks by the time its caller sees the first. */
+void loop_recv_once(struct loop *l, struct act *op, int fd, uint32_t most);
 void loop_send(struct loop *l, struct act *op, int fd, const void *data, uint32_t len);
 void loop_connect(struct loop *l, struct act *op, int fd, const struct sockaddr *sa, socklen_t len); /* SA stays */
 void loop_poll(struct loop *l, struct act *op, int fd, short events);

@@ -76,7 +76,8 @@ static struct place *place_of(struct ready *r, int fd)
 
 static bool reads(const struct act *op)
 {
-	return op->kind == ACT_ACCEPT || op->kind == ACT_RECV || (op->kind == ACT_POLL && (op->events & POLLIN) != 0);
+	return op->kind == ACT_ACCEPT || op->kind == ACT_RECV || op->kind == ACT_RECV_ONCE ||
+	       (op->kind == ACT_POLL && (op->events & POLLIN) != 0);
 }
 
 static bool writes(const struct act *op)
@@ -174,7 +175,7 @@ static void do_recv(struct loop *l, struct act *op)
 			loop_starve(l, op);
 			return;
 		}
-		ssize_t n = recv(op->fd, loop_chunk_data(l, c), CHUNK_SIZE, MSG_DONTWAIT);
+		ssize_t n = recv(op->fd, loop_chunk_data(l, c), op->kind == ACT_RECV ? CHUNK_SIZE : op->len, MSG_DONTWAIT);
 		int e = errno;
 		if (n <= 0)
 			loop_chunk_free(l, c);
@@ -190,6 +191,10 @@ static void do_recv(struct loop *l, struct act *op)
 			return;
 		}
 		c->len = (uint32_t)n;
+		if (op->kind == ACT_RECV_ONCE) {
+			finish(l, op, (int)n, c);
+			return;
+		}
 		op->done(op, (int)n, c);
 		if (op->cancelled || op->kind != ACT_RECV)
 			break;
@@ -264,6 +269,7 @@ static void turn_of(struct loop *l, struct act *op)
 		do_accept(l, op);
 		break;
 	case ACT_RECV:
+	case ACT_RECV_ONCE:
 		do_recv(l, op);
 		break;
 	case ACT_SEND:

@@ -182,6 +182,11 @@ void ring_start(struct loop *l, struct act *op)
 		sqe->flags |= IOSQE_BUFFER_SELECT;
 		sqe->buf_group = GROUP;
 		break;
+	case ACT_RECV_ONCE:
+		io_uring_prep_recv(sqe, op->fd, NULL, op->len, 0);
+		sqe->flags |= IOSQE_BUFFER_SELECT;
+		sqe->buf_group = GROUP;
+		break;
 	case ACT_SEND: {
 		const uint8_t *from = op->data;
 
@@ -226,11 +231,12 @@ static void complete(struct loop *l, const struct io_uring_cqe *cqe)
 		loop_chunk_free(l, c);
 		c = NULL;
 	}
-	if (op->kind == ACT_RECV && res == -ENOBUFS && !op->cancelled) {
+	bool receives = op->kind == ACT_RECV || op->kind == ACT_RECV_ONCE;
+	if (receives && res == -ENOBUFS && !op->cancelled) {
 		loop_starve(l, op);
 		return;
 	}
-	if (op->kind == ACT_RECV && res == -ENOBUFS)
+	if (receives && res == -ENOBUFS)
 		res = -ECANCELED;
 	/* The socket does not block (the other direction is spliced): the ring waits for it only when told. */
 	if (op->waits && !op->cancelled) {

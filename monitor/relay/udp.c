@@ -129,6 +129,7 @@ static bool may_go(struct udp_flow *f, int direction, size_t len)
 	}
 	if (account_room(a, direction, loop_now(f->r->loop)) == 0)
 		return false;
+	account_took(a, direction, len);
 	account_moved(a, f->dest, direction, len);
 	f->last = loop_now(f->r->loop);
 	return true;
