@@ -5,9 +5,12 @@
 #   native MODE CMD...            as MODE's user, without gabion, in $WS
 #   inside MODE OPTION... -- CMD  in gabion, in $WS; both ways of mediation with each_way
 #   got / held CMD...             fails the test unless CMD's exit status is 0 / 1 (attack.h)
+#   won CMD...                    as got, for a race: tried again until it is won (lib/races.bash)
 
 # shellcheck source=../lib/modes.sh
 . "$SRC/tests/lib/modes.sh"
+# shellcheck source=../lib/races.bash
+. "$SRC/tests/lib/races.bash"
 # shellcheck disable=SC2034 # for the files that load this one
 ATTACK=$TESTS/attack
 export ATTACK_SECONDS=${ATTACK_SECONDS:-0.3}

@@ -15,10 +15,10 @@ gcc -o b/bad c.c && chmod 755 a/good b/bad'
 
 swapped() {
   local mode=$1 how=$2
-  got native "$mode" "$ATTACK/exec_swap" "$how" "$WS/a/good" "$WS/b/bad" || return 1
+  won native "$mode" "$ATTACK/exec_swap" "$how" "$WS/a/good" "$WS/b/bad" || return 1
   # A pattern is the tracer's; so is everything with --mediate all.
   held inside "$mode" --deny-exec "$WS/b/ba[d]" -- "$ATTACK/exec_swap" "$how" "$WS/a/good" "$WS/b/bad" || return 1
-  got inside "$mode" -- "$ATTACK/exec_swap" "$how" "$WS/a/good" "$WS/b/bad"
+  won inside "$mode" -- "$ATTACK/exec_swap" "$how" "$WS/a/good" "$WS/b/bad"
 }
 
 @test "what is executed swapped: path, shared memory, vfork, thread, link, descriptor, interpreter" {

@@ -6,7 +6,7 @@
  *   fd       execveat of a descriptor       script   a script in DIR, by its #!
  *   ldso     the loader is told to run it   map      mmap of it with PROT_EXEC, called
  *   tmpfile  O_TMPFILE in DIR, by descriptor  memfd  memfd_create, by descriptor
- *   memfd-race  as memfd; a sibling makes the number mean /bin/true most of the time
+ *   memfd-race  as memfd; a sibling makes the number mean /bin/true and it by turns
  */
 #include <elf.h>
 
@@ -50,10 +50,13 @@ static bool run(int fd, const char *path, char *const argv[])
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 42;
 }
 
+static _Atomic unsigned int flips;
+
 static void *flip(void *unused)
 {
 	for (unsigned int n = 0; !atomic_load(&attack_over); n++) {
 		dup2(n % 2 ? evil_fd : harmless_fd, number);
+		atomic_store(&flips, n);
 		for (volatile unsigned int i = 0; i < (n * 7919) % 3000; i++)
 			;
 	}
@@ -173,7 +176,9 @@ int main(int argc, char **argv)
 			if (pid == 0) {
 				/* Threads of a process share its table; the exec ends the flipping one. */
 				attack_thread(flip, NULL);
-				for (volatile int i = 0; i < 20000; i++)
+				while (atomic_load(&flips) == 0)
+					sched_yield();
+				for (volatile unsigned int i = 0; i < (unsigned int)getpid() * 7919U % 20000; i++)
 					;
 				SYS(execveat, number, "", harmless_args, harmless_args + 2, AT_EMPTY_PATH);
 				_exit(3);

@@ -18,6 +18,8 @@ static int number = 100, good_fd, bad_fd;
 static char name[] = "x";
 static char *const args[] = {name, NULL}, *const env[] = {NULL};
 
+static _Atomic unsigned int flips;
+
 static void pause_for(unsigned int n)
 {
 	for (volatile unsigned int i = 0; i < (n * 7919) % 20000; i++)
@@ -28,6 +30,7 @@ static void *flip_text(void *unused)
 {
 	for (unsigned int n = 0; !atomic_load(&attack_over); n++) {
 		strcpy(text, n % 2 ? bad : good);
+		atomic_store(&flips, n);
 		pause_for(n);
 	}
 	return unused;
@@ -37,6 +40,7 @@ static void *flip_fd(void *unused)
 {
 	for (unsigned int n = 0; !atomic_load(&attack_over); n++) {
 		dup2(n % 2 ? bad_fd : good_fd, number);
+		atomic_store(&flips, n);
 		pause_for(n);
 	}
 	return unused;
@@ -53,8 +57,17 @@ static void *flip_link(void *unused)
 	return unused;
 }
 
+/* Until a thread of ours flips: on a busy machine it may start later than we are done. */
+static void await_flips(void)
+{
+	while (atomic_load(&flips) == 0)
+		sched_yield();
+	pause_for((unsigned int)getpid());
+}
+
 static void *exec_in_thread(void *unused)
 {
+	await_flips();
 	SYS(execve, text, args, env);
 	_exit(3);
 	return unused;
@@ -64,7 +77,7 @@ static void run_one(const char *how)
 {
 	if (strcmp(how, "fd") == 0) {
 		attack_thread(flip_fd, NULL);
-		pause_for((unsigned int)getpid());
+		await_flips();
 		SYS(execveat, number, "", args, env, AT_EMPTY_PATH);
 	} else if (strcmp(how, "link") == 0) {
 		SYS(execve, "swap", args, env);
@@ -76,8 +89,10 @@ static void run_one(const char *how)
 		for (;;)
 			pause();
 	} else {
-		if (strcmp(how, "path") == 0)
+		if (strcmp(how, "path") == 0) {
 			attack_thread(flip_text, NULL);
+			await_flips();
+		}
 		SYS(execve, text, args, env);
 	}
 	_exit(3);

@@ -151,14 +151,14 @@ unharmed() {
     local how
     for how in fd map link exchange tmpfile dir swap; do
       repository "$1"
-      got native "$1" "$ATTACK/keys_held" "$how" "$WS/.git/config" "$WS/bad" "$WS/good" || return 1
+      won native "$1" "$ATTACK/keys_held" "$how" "$WS/.git/config" "$WS/bad" "$WS/good" || return 1
       repository "$1"
       held inside "$1" -- "$ATTACK/keys_held" "$how" "$WS/.git/config" "$WS/bad" "$WS/good" || return 1
       repository "$1"
       held inside "$1" --mediate all -- "$ATTACK/keys_held" "$how" "$WS/.git/config" "$WS/bad" "$WS/good" || return 1
       [ "$how" = dir ] && continue # hooks are protected still
       repository "$1"
-      got inside "$1" --unprotect '**/.git/config' -- "$ATTACK/keys_held" "$how" "$WS/.git/config" "$WS/bad" "$WS/good" || return 1
+      won inside "$1" --unprotect '**/.git/config' -- "$ATTACK/keys_held" "$how" "$WS/.git/config" "$WS/bad" "$WS/good" || return 1
     done
   }
   each_mode t

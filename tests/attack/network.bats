@@ -21,6 +21,7 @@ teardown_file() {
 setup() {
   load ../cli/common
   load ../lib/world
+  load ../lib/races
   TESTS=$T/tests
   ATTACK=$TESTS/attack
   export ATTACK_SECONDS=${ATTACK_SECONDS:-0.3}
@@ -227,13 +228,13 @@ print(",".join(got) or "none")'
 swap() {
   local mode=$1 how=$2 who=$3 proto=
   case $how in send*) proto=/udp ;; esac
-  in_world "$mode" "$ATTACK/addr_swap" "$how" "$who" 203.0.113.9 203.0.113.10 7 >/dev/null || { echo "natively: $how $who" >&2; return 1; }
+  won in_world "$mode" "$ATTACK/addr_swap" "$how" "$who" 203.0.113.9 203.0.113.10 7 >/dev/null || { echo "natively: $how $who" >&2; return 1; }
   forget
   local status=0
   inside "$mode" --net "203.0.113.9:7$proto" -- "$ATTACK/addr_swap" "$how" "$who" 203.0.113.9 203.0.113.10 7 >/dev/null || status=$?
   is 1 "$status" "inside: $how $who" || return 1
   unseen '203\.0\.113\.10 ' || return 1
-  inside "$mode" --net "203.0.113.0/24:7$proto" -- "$ATTACK/addr_swap" "$how" "$who" 203.0.113.9 203.0.113.10 7 >/dev/null ||
+  won inside "$mode" --net "203.0.113.0/24:7$proto" -- "$ATTACK/addr_swap" "$how" "$who" 203.0.113.9 203.0.113.10 7 >/dev/null ||
     { echo "permitted: $how $who" >&2; return 1; }
 }
 

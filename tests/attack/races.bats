@@ -14,12 +14,12 @@ things() {
 path_swap() {
   local mode=$1 who=$2 how=$3
   things "$mode"
-  got native "$mode" "$ATTACK/path_swap" "$who" "$how" "$WS/good" "$WS/bad"
+  won native "$mode" "$ATTACK/path_swap" "$who" "$how" "$WS/good" "$WS/bad"
   things "$mode"
   held each_way_of inside "$mode" "$4" "$WS/bad" -- "$ATTACK/path_swap" "$who" "$how" "$WS/good" "$WS/bad"
   grep -q '^SECRET' "$WS/bad"
   [ "$(stat -c %a "$WS/bad")" = 644 ]
-  got inside "$mode" -- "$ATTACK/path_swap" "$who" "$how" "$WS/good" "$WS/bad"
+  won inside "$mode" -- "$ATTACK/path_swap" "$who" "$how" "$WS/good" "$WS/bad"
 }
 
 # 1 where both ways held, else the first other status.
@@ -72,11 +72,11 @@ each_way_of() {
 place_swap() {
   local mode=$1 what=$2 how=$3
   things "$mode"
-  got native "$mode" "$ATTACK/place_swap" "$what" "$how" "$WS/a" "$WS/b"
+  won native "$mode" "$ATTACK/place_swap" "$what" "$how" "$WS/a" "$WS/b"
   things "$mode"
   held each_way_of inside "$mode" "$4" "$WS/b" -- "$ATTACK/place_swap" "$what" "$how" "$WS/a" "$WS/b"
   [ "$(stat -c %a "$WS/b/f")" = 644 ]
-  got inside "$mode" -- "$ATTACK/place_swap" "$what" "$how" "$WS/a" "$WS/b"
+  won inside "$mode" -- "$ATTACK/place_swap" "$what" "$how" "$WS/a" "$WS/b"
 }
 
 @test "A9: a symlink on the way swapped" {
@@ -108,9 +108,9 @@ place_swap() {
   # shellcheck disable=SC2016
   fresh='d=$(mktemp -d race.XXXXXX) && cd "$d" && exec "$0"'
   t() {
-    got native "$1" sh -c "$fresh" "$ATTACK/rename_race" || return 1
+    won native "$1" sh -c "$fresh" "$ATTACK/rename_race" || return 1
     held each_way_of inside "$1" -- sh -c "$fresh" "$ATTACK/rename_race" || return 1
-    got inside "$1" "${lift[@]}" -- sh -c "$fresh" "$ATTACK/rename_race"
+    won inside "$1" "${lift[@]}" -- sh -c "$fresh" "$ATTACK/rename_race"
   }
   each_mode t
 }
