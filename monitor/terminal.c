@@ -447,9 +447,17 @@ static int fill_shown(struct terminal *t)
 		t->held = true;
 		b->to--;
 	}
-	if (t->held != was)
+	if (t->held || was)
 		set_timer(t);
 	return r;
+}
+
+/* Has the guest written something that was not read yet? */
+static bool waiting(const struct terminal *t)
+{
+	struct pollfd p = { .fd = t->master, .events = POLLIN };
+
+	return !t->closed && poll(&p, 1, 0) > 0 && p.revents & POLLIN;
 }
 
 /* May the keyboard be read now? */
@@ -547,7 +555,9 @@ int terminal_serve(struct terminal *t, const struct pollfd *fds, int n)
 		return -EINVAL;
 	if (fds[AT_TIMER].revents) {
 		(void)!read(t->timer, &ticks, sizeof(ticks));
-		release(t);
+		/* Late ourselves: the LF may be there by now, and is then read together with its CR. */
+		if (!waiting(t))
+			release(t);
 		if (t->closed) {
 			t->closed = false;
 			t->closed_ms = t->closed_ms * 2 < CLOSED_MAX_MS ? t->closed_ms * 2 : CLOSED_MAX_MS;

@@ -16,7 +16,7 @@ import termios
 import time
 
 LAUNCH = sys.argv[2:]
-TIMEOUT = 10
+TIMEOUT = 60
 CTRL_C, CTRL_D, CTRL_Z, CTRL_BACKSLASH = b"\x03", b"\x04", b"\x1a", b"\x1c"
 
 

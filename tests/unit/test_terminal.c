@@ -35,6 +35,7 @@ struct user {
 };
 
 static volatile sig_atomic_t winch, stop_now, go_on;
+static useconds_t lag; /* gabion is that late for everything */
 
 static void on_signal(int sig)
 {
@@ -93,7 +94,10 @@ static int gabion(const char *script, int fault_after_ms)
 		struct pollfd p[4];
 		int n = terminal_poll(t, p);
 
-		if (poll(p, (nfds_t)n, 20) > 0 && terminal_serve(t, p, n) < 0) {
+		usleep(lag);
+		n = poll(p, (nfds_t)n, 20) > 0 ? n : 0;
+		usleep(lag);
+		if (n > 0 && terminal_serve(t, p, n) < 0) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &status, 0);
 			terminal_close(t, 100);
@@ -602,6 +606,33 @@ static void test_pipeline(void **state)
 	assert_int_equal(finish(&u), 0);
 }
 
+/* In a pipeline the CR the guest's terminal made is taken away also where it is read long before its LF. */
+static void test_late(void **state)
+{
+	enum { LINES = 500000 };
+	static char buf[LINES * 4];
+	struct user u;
+	size_t got = 0;
+	int p;
+
+	(void)state;
+	lag = 12000;
+	start(&u, "yes | head -n 500000; echo end", PIPE_IN, 0, &p);
+	lag = 0;
+	close(p);
+	while (got < 5 || !memmem(buf + got - 5, 5, "end\r\n", 5)) {
+		ssize_t n = read(u.master, buf + got, sizeof(buf) - got);
+
+		assert_true(n > 0);
+		got += (size_t)n;
+	}
+	for (size_t i = 0; i < LINES; i++)
+		if (memcmp(buf + 3 * i, "y\r\n", 3) != 0)
+			fail_msg("line %zu is another", i);
+	assert_string_equal(buf + 3 * (size_t)LINES, "end\r\n");
+	assert_int_equal(finish(&u), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -610,7 +641,7 @@ int main(void)
 		cmocka_unit_test(test_typing_ahead),   cmocka_unit_test(test_suspend),
 		cmocka_unit_test(test_background),     cmocka_unit_test(test_hang_up),
 		cmocka_unit_test(test_failure),        cmocka_unit_test(test_reopen),
-		cmocka_unit_test(test_pipeline),
+		cmocka_unit_test(test_pipeline),      cmocka_unit_test(test_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
