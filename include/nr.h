@@ -6,7 +6,7 @@
 #define GABION_NR_H
 
 enum sys_nr {
-#define SYS(nr, name, class, family, args, handler, note) NR_##name = (nr),
+#define SYS(nr, name, class, family, in, args, handler, note) NR_##name = (nr),
 #include "syscalls.tbl"
 #undef SYS
 };

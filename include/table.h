@@ -3,7 +3,7 @@
  * means. policy/table.c expands it into rows, sentry/handle.c into handlers, policy/filter.c turns classes
  * and a plan into a BPF program, `gabion syscalls` prints it. No other file knows a class.
  *
- * A row:  SYS(nr, name, CLASS, FAMILY, SIGn(ARG, ...), handler, "note")
+ * A row:  SYS(nr, name, CLASS, FAMILY, LIST, SIGn(ARG, ...), handler, "note")
  */
 #ifndef GABION_TABLE_H
 #define GABION_TABLE_H
@@ -46,6 +46,17 @@ enum family {
 	FAM_COUNT
 };
 
+/*
+ * The lists a policy chooses from (syscalls: of gabion-policy(5)), each within the next. A row names the first one it is in; a call
+ * that is in none of the chosen list is refused by the filter, whatever its class. Zero is the strictest choice.
+ */
+enum sys_list {
+	LIST_NARROW = 0, /* what ordinary programs cannot do without: see the goal in tests/unit/test_surface.c */
+	LIST_USUAL,	 /* and what compilers, package managers, debuggers and databases use */
+	LIST_WIDE,	 /* all that is not refused anyway */
+	LIST_COUNT
+};
+
 /* What an argument register holds. */
 enum arg_kind {
 	ARG_NONE = 0,
@@ -81,6 +92,7 @@ struct sys_row {
 	int nr;
 	enum sys_class class;
 	enum family family;
+	enum sys_list list;
 	uint8_t nargs;
 	uint8_t arg[SYS_ARGS_MAX]; /* enum arg_kind */
 };
@@ -96,6 +108,7 @@ const struct sys_row *table_by_name(const char *name);
 /* Lower-case words for printing; never NULL. */
 const char *table_class_name(enum sys_class c);
 const char *table_family_name(enum family f);
+const char *table_list_name(enum sys_list l);
 const char *table_arg_name(enum arg_kind a);
 
 #endif

@@ -22,6 +22,8 @@ static const char *const legend =
 	"scalar   decided on plain numbers; may be left to the kernel\n"
 	"recheck  left to the kernel, its result verified before the caller runs on\n"
 	"emulate  performed by gabion on its own copy of the arguments\n"
+	"list: the narrowest list of calls the row is in (narrow, usual, wide); what the policy's list lacks is\n"
+	"refused.\n"
 	"Where the plan says that the host's own means hold every rule of a family, its calls are left to "
 	"the\n"
 	"kernel (gabion explain).\n";
@@ -42,8 +44,8 @@ static void print_row(const struct sys_row *row)
 	char args[128];
 
 	args_text(row, args, sizeof(args));
-	(void)printf("%3d %-23s %-7s %-7s %s%s%s\n", row->nr, row->name, table_class_name(row->class),
-		     table_family_name(row->family), args, *args && *row->note ? "  " : "",
+	(void)printf("%3d %-23s %-7s %-7s %-6s %s%s%s\n", row->nr, row->name, table_class_name(row->class),
+		     table_family_name(row->family), table_list_name(row->list), args, *args && *row->note ? "  " : "",
 		     *row->note ? row->note : "");
 }
 
@@ -58,8 +60,9 @@ static json_t *row_json(const struct sys_row *row)
 			json_decref(args);
 			return NULL;
 		}
-	return json_pack("{s:i, s:s, s:s, s:s, s:o, s:s?, s:s}", "nr", row->nr, "name", row->name, "class",
-			 table_class_name(row->class), "family", table_family_name(row->family), "args", args,
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:o, s:s?, s:s}", "nr", row->nr, "name", row->name, "class",
+			 table_class_name(row->class), "family", table_family_name(row->family), "list",
+			 table_list_name(row->list), "args", args,
 			 "handler", strcmp(row->handler, "none") == 0 ? NULL : row->handler, "note",
 			 row->note);
 }
@@ -85,7 +88,7 @@ static int print_json(const struct sys_row *const *rows, size_t n)
 
 static int print_text(const struct sys_row *const *rows, size_t n, bool whole)
 {
-	(void)printf("%3s %-23s %-7s %-7s %s\n", "nr", "name", "class", "family", "args  note");
+	(void)printf("%3s %-23s %-7s %-7s %-6s %s\n", "nr", "name", "class", "family", "list", "args  note");
 	for (size_t i = 0; i < n; i++)
 		print_row(rows[i]);
 	if (whole)

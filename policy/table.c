@@ -16,13 +16,14 @@
 #define SIG6(a, b, c, d, e, f) .nargs = 6, .arg = { ARG_##a, ARG_##b, ARG_##c, ARG_##d, ARG_##e, ARG_##f }
 
 static const struct sys_row rows[] = {
-#define SYS(number, sysname, cls, fam, sig, func, text)                                                      \
+#define SYS(number, sysname, cls, fam, in, sig, func, text)                                                  \
 	[number] = { .name = #sysname,                                                                       \
 		     .handler = #func,                                                                       \
 		     .note = text,                                                                           \
 		     .nr = (number),                                                                         \
 		     .class = CLASS_##cls,                                                                   \
 		     .family = FAM_##fam,                                                                    \
+		     .list = LIST_##in,                                                                      \
 		     sig },
 #include "syscalls.tbl"
 #undef SYS
@@ -86,6 +87,16 @@ const char *table_family_name(enum family f)
 		[FAM_DENIED] = "denied",
 	};
 	return word(words, FAM_COUNT, f);
+}
+
+const char *table_list_name(enum sys_list l)
+{
+	static const char *const words[LIST_COUNT] = {
+		[LIST_NARROW] = "narrow",
+		[LIST_USUAL] = "usual",
+		[LIST_WIDE] = "wide",
+	};
+	return word(words, LIST_COUNT, l);
 }
 
 const char *table_arg_name(enum arg_kind a)

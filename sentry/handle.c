@@ -33,13 +33,13 @@ enum { RESTARTSYS = 512 };
 #define none handle_none
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
-#define SYS(nr, name, class, family, args, handler, note) handler_fn handler;
+#define SYS(nr, name, class, family, in, args, handler, note) handler_fn handler;
 #include "syscalls.tbl"
 #undef SYS
 #pragma GCC diagnostic pop
 
 static handler_fn *const handlers[] = {
-#define SYS(nr, name, class, family, args, handler, note) [nr] = (handler),
+#define SYS(nr, name, class, family, in, args, handler, note) [nr] = (handler),
 #include "syscalls.tbl"
 #undef SYS
 };

@@ -23,12 +23,12 @@
 #include "attack.h"
 
 #undef SYS
-#define SYS(nr, name, class, family, args, handler, note) NR_##name = (nr),
+#define SYS(nr, name, class, family, in, args, handler, note) NR_##name = (nr),
 enum {
 #include "../../include/syscalls.tbl"
 };
 #undef SYS
-#define SYS(nr, name, class, family, args, handler, note) { #name, #family },
+#define SYS(nr, name, class, family, in, args, handler, note) { #name, #family },
 static const struct {
 	const char *name, *family;
 } rows[] = {

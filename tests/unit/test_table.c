@@ -86,7 +86,7 @@
 #define __NR_file_setattr 469
 #endif
 
-#define SYS(nr, name, class, family, args, handler, note)                                                    \
+#define SYS(nr, name, class, family, in, args, handler, note)                                                \
 	_Static_assert(__NR_##name == (nr), #name " has another number");
 #include "syscalls.tbl"
 #undef SYS
