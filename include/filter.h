@@ -1,5 +1,5 @@
 /*
- * The guest's seccomp program: the table's classes and a plan, compiled with libseccomp. How it is put
+ * The guest's seccomp program: the table's classes and a plan, compiled. How it is put
  * together stands at the top of policy/filter.c, what is judged by value in policy/narrow.c.
  */
 #ifndef GABION_FILTER_H

@@ -1,8 +1,8 @@
 /*
- * The guest's seccomp program, in two stages made by libseccomp from two contexts:
+ * The guest's seccomp program, in two stages:
  *
- *   by value   rules that look at arguments (policy/narrow.c); answers what they match
- *   by number  one action for each row of the table; ENOSYS for every number without one
+ *   by value   rules that look at arguments (policy/narrow.c), made by libseccomp; answers what they match
+ *   by number  one action for each row of the table; ENOSYS for every number without one (policy/by_number.c)
  *
  * Why two: libseccomp cannot say "these values of a call so, all others so" where the values are masked (no
  * rule of a call without arguments lives beside its rules with arguments). So the first stage's default is an
@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "filter.h"
+#include "policy/by_number.h"
 #include "policy/export.h"
 #include "policy/narrow.h"
 #include "util/err.h"
@@ -45,33 +46,12 @@ static int build_by_value(const struct plan *plan, struct sock_fprog *ret_prog)
 	return r;
 }
 
-static int build_by_number(const struct plan *plan, struct sock_fprog *ret_prog)
+/* Every row's action; ENOSYS for a number without one. */
+static uint32_t action_of(const void *plan, int nr)
 {
-	const uint32_t unnamed = SCMP_ACT_ERRNO(ENOSYS);
-	scmp_filter_ctx ctx;
-	int r;
+	const struct sys_row *row = table_row(nr);
 
-	r = export_ctx_new(unnamed, &ctx);
-	if (r < 0)
-		return r;
-	/* A binary tree over the numbers: a notified call passes ten comparisons instead of four hundred. */
-	r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	/* libseccomp keeps its list ascending and looks for the place from the front: downwards is a third
-	 * cheaper. */
-	for (int nr = table_end - 1; nr >= 0 && r == 0; nr--) {
-		const struct sys_row *row = table_row(nr);
-		uint32_t action;
-
-		if (row == NULL)
-			continue;
-		action = narrow_base(plan, row);
-		if (action != unnamed)
-			r = seccomp_rule_add_exact_array(ctx, action, nr, 0, NULL);
-	}
-	if (r == 0)
-		r = export_prog(ctx, ret_prog);
-	seccomp_release(ctx);
-	return r;
+	return row != NULL ? narrow_base(plan, row) : SCMP_ACT_ERRNO(ENOSYS);
 }
 
 /* Puts SECOND behind FIRST: where FIRST returned PASS_ON, SECOND begins. */
@@ -101,7 +81,7 @@ int filter_build(const struct plan *plan, struct sock_fprog *ret_prog)
 
 	r = build_by_value(plan, &by_value);
 	if (r == 0)
-		r = build_by_number(plan, &by_number);
+		r = by_number_build(action_of, plan, table_end, SCMP_ACT_ERRNO(ENOSYS), &by_number);
 	if (r == 0)
 		r = chain(&by_value, &by_number, ret_prog);
 	filter_free(&by_value);

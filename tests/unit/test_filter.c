@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "policy/by_number.h"
+#include "policy/export.h"
 #include "selffilter.h"
 #include "tests/unit/filter_machine.h"
 
@@ -348,6 +350,51 @@ static void selffilters(void **state)
 	filter_free(&none);
 }
 
+/* ---- the second stage -------------------------------------------------------------------------- */
+
+/* An odd map: runs of every length, and more of them than a jump of eight bits reaches over. */
+static uint32_t odd(const void *mask, int nr)
+{
+	uint32_t m = *(const uint32_t *)mask;
+
+	return (uint32_t)nr * 2654435761u >> 24 & m ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | ((uint32_t)nr & m);
+}
+
+/* by_number_build() and libseccomp answer alike, to every number and architecture. */
+static void second_stage(void **state)
+{
+	enum { END = 900 };
+	const uint32_t masks[] = { 0, 1, 3, 0x80, 0xff }, rest = SECCOMP_RET_ERRNO | ENOSYS;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(masks); i++) {
+		struct sock_fprog mine = { 0 }, theirs = { 0 };
+		scmp_filter_ctx ctx;
+
+		assert_int_equal(by_number_build(odd, &masks[i], END, rest, &mine), 0);
+		assert_int_equal(export_ctx_new(rest, &ctx), 0);
+		assert_int_equal(seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2), 0);
+		for (int nr = END - 1; nr >= 0; nr--)
+			if (odd(&masks[i], nr) != rest)
+				assert_int_equal(seccomp_rule_add_exact_array(ctx, odd(&masks[i], nr), nr, 0, NULL), 0);
+		assert_int_equal(export_prog(ctx, &theirs), 0);
+		seccomp_release(ctx);
+		for (int64_t nr = INT32_MIN; nr <= INT32_MAX; nr += nr > -5000 && nr < 5000 ? 1 : 999983) {
+			struct seccomp_data d = data((int)nr, NULL);
+
+			assert_int_equal(machine(&mine, &d, true), machine(&theirs, &d, true));
+			if (nr >= 0 && nr < END)
+				assert_int_equal(machine(&mine, &d, true), (int)odd(&masks[i], (int)nr));
+			d.nr = (int)((uint32_t)nr | X32);
+			assert_int_equal(machine(&mine, &d, true), machine(&theirs, &d, true));
+			d.arch = AUDIT_ARCH_I386;
+			assert_int_equal(machine(&mine, &d, true), KILL);
+		}
+		filter_free(&mine);
+		filter_free(&theirs);
+	}
+}
+
 /* ---- the kernel -------------------------------------------------------------------------------- */
 
 /* Makes one call under PROG in a child: its errno, 0, or minus the signal that ended it. */
@@ -428,7 +475,8 @@ int main(void)
 		cmocka_unit_test(cases),	   cmocka_unit_test(other_architectures),
 		cmocka_unit_test(x32),		   cmocka_unit_test(unknown_numbers),
 		cmocka_unit_test(rows),		   cmocka_unit_test(selffilters),
-		cmocka_unit_test(in_the_kernel), cmocka_unit_test(cost),
+		cmocka_unit_test(second_stage),  cmocka_unit_test(in_the_kernel),
+		cmocka_unit_test(cost),
 	};
 
 	return cmocka_run_group_tests_name("filter", tests, setup, teardown);
