@@ -86,9 +86,12 @@ static int sub_dir(const char *base, const char *name, char **ret_path)
 		path = NULL;
 		return -ENOMEM;
 	}
-	r = make_path(path);
-	if (r == 0)
-		r = check_ours(path);
+	r = check_ours(path);
+	if (r == -ENOENT) {
+		r = make_path(path);
+		if (r == 0)
+			r = check_ours(path);
+	}
 	if (r < 0)
 		return r;
 	*ret_path = STEAL(path);
@@ -194,6 +197,9 @@ static int write_json(const char *dir, const json_t *j)
 	errno = 0;
 	if (write(fd, text, len + 1) != (ssize_t)len + 1)
 		r = err_now();
+	/* A file that rename() replaces is written to disk at once (ext4, auto_da_alloc); one that changes places is not. */
+	else if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_EXCHANGE) == 0)
+		(void)unlink(tmp);
 	else if (rename(tmp, path) < 0)
 		r = err_now();
 	if (r < 0)

@@ -96,19 +96,25 @@ static int write_proc(pid_t pid, const char *name, const char *text)
 	return n == (ssize_t)strlen(text) ? 0 : err_now();
 }
 
+/* The first process of a namespace: until the other end is closed. It shares our memory, and writes none but its stack. */
+static int hold_namespace(void *arg)
+{
+	const int *pipefd = arg;
+	char c;
+
+	close(pipefd[1]);
+	(void)!read(pipefd[0], &c, 1);
+	_exit(0);
+}
+
 /* A user namespace that exists only to name a map for idmapped mounts. */
 static int map_namespace(const char *uid_map, const char *gid_map, int *ret_fd)
 {
+	_Alignas(16) char stack[32768]; /* a signal's frame fits, too */
 	int pipefd[2];
 	if (pipe2(pipefd, O_CLOEXEC) < 0)
 		return err_now();
-	pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, NULL, NULL, NULL, NULL);
-	if (pid == 0) {
-		char c;
-		close(pipefd[1]);
-		(void)!read(pipefd[0], &c, 1);
-		_exit(0);
-	}
+	pid_t pid = clone(hold_namespace, stack + sizeof(stack), CLONE_NEWUSER | CLONE_VM | SIGCHLD, pipefd);
 	int r = pid < 0 ? err_now() : 0;
 	if (r == 0)
 		r = write_proc(pid, "uid_map", uid_map);
