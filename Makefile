@@ -63,7 +63,7 @@ else
 LDLIBS   += $(PKG_LIBS)
 endif
 
-SRCS := $(wildcard policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c)
+SRCS := $(wildcard policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c monitor/oci/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 LIBOBJS := $(filter-out $(BUILD)/monitor/main.o,$(OBJS))
 EMBED := $(sort $(wildcard policy/agents/*.yaml))

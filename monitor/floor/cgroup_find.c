@@ -58,8 +58,7 @@ static unsigned int parse_controllers(const char *list, const char *separators)
 	return found;
 }
 
-/* Undoes the octal escapes of mountinfo (proc(5)) in place. */
-static void unescape(char *s)
+void cgroup_unescape(char *s)
 {
 	char *to = s;
 
@@ -95,8 +94,7 @@ static char *own_path(FILE *self, unsigned int wanted)
 	return NULL;
 }
 
-/* Joins mount point and path where the mount, of the part ROOT of the hierarchy, shows PATH. */
-static bool place_of(const char *top, const char *root, const char *path, char out[PATH_MAX])
+bool cgroup_place_of(const char *top, const char *root, const char *path, char out[PATH_MAX])
 {
 	size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
 
@@ -139,11 +137,11 @@ int cgroup_find(FILE *mountinfo, FILE *self, struct cgroup_site sites[CGROUP_SIT
 		}
 		if (top == NULL)
 			continue;
-		unescape(root);
-		unescape(top);
+		cgroup_unescape(root);
+		cgroup_unescape(top);
 		AUTO_FREE char *path = own_path(self, here);
 		struct cgroup_site *s = &sites[n];
-		if (path == NULL || strlen(top) >= sizeof(s->top) || !place_of(top, root, path, s->own))
+		if (path == NULL || strlen(top) >= sizeof(s->top) || !cgroup_place_of(top, root, path, s->own))
 			continue;
 		memcpy(s->top, top, strlen(top) + 1);
 		s->v2 = v2;

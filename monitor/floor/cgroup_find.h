@@ -42,4 +42,9 @@ int cgroup_read(int dir, const char *name, char *buf, size_t size);
 /* Writes TEXT to it in one write. */
 int cgroup_write(int dir, const char *name, const char *text);
 
+/* Undoes the octal escapes of mountinfo (proc(5)) in place. */
+void cgroup_unescape(char *s);
+/* Joins mount point TOP and PATH where the mount, of the part ROOT of the hierarchy, shows PATH. False: it does not. */
+bool cgroup_place_of(const char *top, const char *root, const char *path, char out[PATH_MAX]);
+
 #endif

@@ -82,7 +82,5 @@ struct oci_resources {
  */
 int oci_resources_parse(const json_t *resources, struct oci_resources *ret_r, struct oci_fault *fault);
 void oci_resources_clear(struct oci_resources *r);
-/* Lays what NEWER says over BASE (for `update`); both stay their owner's. -ENOMEM. */
-int oci_resources_merge(struct oci_resources *base, const struct oci_resources *newer);
 
 #endif
