@@ -276,6 +276,8 @@ _Noreturn void init_main(struct init_config *cfg)
 		r = -errno;
 	if (r == 0 && cfg->nested)
 		r = proc_mount_guest();
+	if (r == 0 && cfg->nested)
+		r = view_apart();
 	else if (r == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0)

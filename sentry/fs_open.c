@@ -14,7 +14,7 @@
  * never becomes the caller's controlling one by being opened.
  *
  * Where the plan only observes, the path is judged as it is written if it is plainly canonical; a path that
- * looks refused is resolved first, and so is one that names a procfs.
+ * looks refused is resolved first, and so is one that names a procfs, where the mount table is ours to tell (fs_mounts.h).
  *
  * Syscalls: openat, openat2, fcntl, fstat, umask, close, and what path.c, path_short.c and caller.c use.
  */
@@ -30,6 +30,7 @@
 
 #include "sentry/caller.h"
 #include "sentry/fs.h"
+#include "sentry/fs_mounts.h"
 #include "sentry/fs_open.h"
 #include "sentry/hidden_links.h"
 #include "sentry/path.h"
@@ -331,6 +332,8 @@ static struct reply open_existing(struct call *c, struct object *o, uint64_t fla
 	}
 	if (v.kind != VERDICT_ALLOW)
 		return call_refuse(c, v);
+	if (S_ISREG(st.st_mode) && !wants_write(flags) && mounts_of(c, o) != MOUNTS_NONE)
+		return mounts_open(c, mounts_of(c, o), flags);
 	/* Only with O_NOFOLLOW is the object a link. O_PATH would give it natively; C libraries open a link
 	 * so to try what Linux does not do on links (fchmodat(3) before fchmodat2), and expect this errno
 	 * then. */
@@ -478,7 +481,8 @@ static struct reply open_observed(struct call *c, const struct open_args *a)
 	bool plain = c->path_len[0] > 0 && short_text(c, a->dirfd, c->path[0], c->path_len[0], &w) == 0;
 	int r;
 
-	if (plain) {
+	/* What most systems have as a link to /proc/mounts. */
+	if (plain && strcmp(w.text, "/etc/mtab") != 0) {
 		v = policy_path(c->policy, op, w.text, w.len);
 		if (v.kind == VERDICT_ALLOW) {
 			(void)call_judge(c, 0, op, w.text, w.len);
@@ -499,7 +503,9 @@ static struct reply open_observed(struct call *c, const struct open_args *a)
 	if (op == OP_WRITE && o.fd >= 0 && !(a->flags & K_TMPFILE) && !wants_write(a->flags))
 		op = OP_READ;
 	v = path_judge(c, 0, op, &o);
-	return v.kind == VERDICT_ALLOW ? reply_continue(c) : call_refuse(c, v);
+	if (v.kind != VERDICT_ALLOW)
+		return call_refuse(c, v);
+	return op == OP_READ && mounts_of(c, &o) != MOUNTS_NONE ? mounts_open(c, mounts_of(c, &o), a->flags) : reply_continue(c);
 }
 
 static struct reply do_open(struct call *c, const struct open_args *a)

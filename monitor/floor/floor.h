@@ -134,6 +134,9 @@ void view_act_as(const struct floor_ids *ids);
 int view_mount_point(int root, const char *path, bool dir);
 /* A detached tmpfs with mount attributes ATTRS (MOUNT_ATTR_*). */
 int view_tmpfs(uint64_t size, unsigned int mode, uint64_t attrs);
+/* apart.c: the calling process keeps the view as its root and belongs to another mount namespace from now on: its mount table is empty.
+ * Needs SYS_ADMIN and SYS_CHROOT. */
+int view_apart(void);
 /* etc.c: passwd, group, resolv.conf over the view at ROOT. */
 int etc_mount(int root, const struct places *p, const struct floor_ids *ids);
 

@@ -3,14 +3,19 @@
  *
  * The guest's /proc is an instance of its own pid namespace, made by that namespace's first process; nothing of the host's
  * processes is in it. What procfs shows of the host's kernel beyond processes is masked, with the list every
- * container engine uses (OCI default maskedPaths and readonlyPaths) and what later kernels added.
+ * container engine uses (OCI default maskedPaths and readonlyPaths), what later kernels added, and the host's buses, boards, disks
+ * and modules.
  *
  * Should: mask by mounting over held objects of this very procfs.
  * Mustn't: mount over a path whose object is not procfs (the view is ours: nothing the guest wrote is in it yet).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "monitor/floor/floor.h"
@@ -19,18 +24,29 @@
 #include "util/mount.h"
 
 static const char *const masked[] = {
-	"acpi", "asound", "interrupts", "kallsyms", "kcore", "keys", "key-users", "kpagecgroup", "kpagecount", "kpageflags",
-	"latency_stats", "pagetypeinfo", "sched_debug", "scsi", "slabinfo", "timer_list", "timer_stats", "vmallocinfo", "zoneinfo",
-	"iomem", "ioports", "kmsg", "modules", "diskstats", "partitions", "swaps", "cmdline", "mdstat",
+	"acpi", "asound", "buddyinfo", "bus", "cmdline", "consoles", "diskstats", "driver",
+	"fs", "interrupts", "iomem", "ioports", "irq", "kallsyms", "kcore", "key-users",
+	"keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "mdstat", "modules",
+	"pagetypeinfo", "partitions", "sched_debug", "scsi", "slabinfo", "softirqs", "swaps", "timer_list",
+	"timer_stats", "vmallocinfo", "zoneinfo",
 };
 
-static const char *const readonly[] = { "bus", "driver", "fs", "irq", "mtrr", "sys", "sysrq-trigger", "sysvipc" };
+static const char *const readonly[] = {"mtrr", "sys", "sysrq-trigger", "sysvipc"};
 
 static const char *const sys_masked[] = {
-	"firmware", "kernel/debug", "kernel/tracing", "kernel/security", "kernel/config", "kernel/notes", "kernel/vmcoreinfo",
-	"devices/virtual/dmi", "devices/virtual/powercap", "class/dmi", "class/powercap", "block", "class/block", "dev/block", "hypervisor",
-	"fs/cgroup", "fs/pstore", "fs/bpf", "fs/selinux", "class/tpm", "class/hwmon",
+	"block", "bus", "class/block", "class/dmi", "class/hwmon", "class/powercap",
+	"class/tpm", "dev/block", "devices/virtual/bdi", "devices/virtual/block", "devices/virtual/dmi",
+	"devices/virtual/powercap", "firmware", "fs/bpf", "fs/btrfs", "fs/cgroup",
+	"fs/ext4", "fs/f2fs", "fs/fuse", "fs/pstore", "fs/selinux", "fs/xfs",
+	"hypervisor", "kernel/boot_params", "kernel/config", "kernel/debug", "kernel/iommu_groups",
+	"kernel/irq", "kernel/notes", "kernel/security", "kernel/slab", "kernel/tracing", "kernel/vmcoreinfo",
+	"module",
 };
+
+/* What of /sys/devices is a bus or a board of the host's: names begin so. The rest are processors, memory, counters and
+ * what has no hardware behind it. */
+static const char *const devices_masked[] = {"LNXSYSTM", "acpi", "faux",   "ndbus", "pci",
+					     "platform", "pnp",	 "virtio", "vmbus", "xen"};
 
 static int detached_fs(const char *type, uint64_t attrs)
 {
@@ -46,7 +62,7 @@ int proc_detached(void)
 	return detached_fs("proc", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-/* Masks NAMES below the directory ROOT: directories by EMPTY_DIR, files by the null device. Absent ones need no mask. */
+/* Masks NAMES below the directory ROOT: directories by an empty one, files by the null device. Absent ones need no mask. */
 static int mask_all(int root, const char *const *names, size_t n)
 {
 	AUTO_FD int null = open("/dev/null", O_PATH | O_CLOEXEC);
@@ -99,6 +115,51 @@ int proc_mount_guest(void)
 	return mask_all(proc, masked, ARRAY_LEN(masked));
 }
 
+static bool is_board(const struct dirent *d)
+{
+	for (size_t i = 0; i < ARRAY_LEN(devices_masked); i++)
+		if (strncmp(d->d_name, devices_masked[i], strlen(devices_masked[i])) == 0)
+			return d->d_type == DT_DIR;
+	return false;
+}
+
+static int mask_devices(int sys)
+{
+	int fd = openat(sys, "devices", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *d = NULL;
+	char **names = NULL;
+	size_t n = 0;
+	int r = 0;
+
+	if (dir == NULL) {
+		r = err_now();
+		fd_close(fd);
+		return r;
+	}
+	while (r == 0 && (d = readdir(dir)) != NULL) {
+		if (!is_board(d))
+			continue;
+		char **more = reallocarray(names, n + 1, sizeof(*names));
+
+		r = -ENOMEM;
+		if (more == NULL)
+			break;
+		names = more;
+		if (asprintf(&names[n], "devices/%s", d->d_name) < 0)
+			break;
+		n++;
+		r = 0;
+	}
+	if (r == 0)
+		r = mask_all(sys, (const char *const *)names, n);
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	(void)closedir(dir);
+	return r;
+}
+
 int sys_mount(int root)
 {
 	AUTO_FD int at = openat(root, "sys", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -112,5 +173,6 @@ int sys_mount(int root)
 	}
 	if (mount_attach(sys, at) < 0)
 		return err_now();
-	return mask_all(sys, sys_masked, ARRAY_LEN(sys_masked));
+	int r = mask_devices(sys);
+	return r == 0 ? mask_all(sys, sys_masked, ARRAY_LEN(sys_masked)) : r;
 }

@@ -107,7 +107,8 @@ P
   chmod 644 "$T/spell.py"
   t() {
     local names="/proc/kallsyms /proc/iomem /proc/ioports /proc/interrupts /proc/modules /proc/cmdline /proc/diskstats /proc/partitions
-      /proc/swaps /proc/zoneinfo /proc/keys /proc/key-users /sys/block /sys/class/block /sys/firmware"
+      /proc/swaps /proc/zoneinfo /proc/keys /proc/key-users /proc/bus /proc/irq /proc/softirqs /proc/buddyinfo /sys/block /sys/class/block
+      /sys/firmware /sys/bus /sys/module"
     case $1 in
       bare) return 0 ;; # the host's own /proc and /sys: docs/LIMITS.md
     esac
@@ -140,6 +141,101 @@ open(sys.argv[1], "w").write("%04X" % s.getsockname()[1]); time.sleep(60)' "$T/p
   }
   each_mode t || { kill $mine; return 1; }
   kill $mine
+}
+
+# What of /proc and /sys reads the same inside as outside: PATHS that do.
+same_inside='import glob, os, sys
+def read(p):
+    try:
+        return os.listdir(p) if os.path.isdir(p) else open(p, "rb").read(4096)
+    except OSError:
+        return b""
+for pattern in sys.argv[1:]:
+    for p in glob.glob(pattern):
+        if read(p): print(p)'
+
+@test "C9 the hardware of the host does not show" {
+  t() {
+    [ "$1" != bare ] || return 0 # the host'"'"'s own /proc: docs/LIMITS.md
+    local what='/sys/devices/pci* /sys/devices/platform /sys/devices/virtual/block /sys/fs/ext4 /proc/fs /proc/driver /sys/bus/*'
+    # shellcheck disable=SC2086
+    [ -n "$(native "$1" python3 -c "$same_inside" $what)" ] || return 1
+    # shellcheck disable=SC2086
+    [ -z "$(inside "$1" -- python3 -c "$same_inside" $what)" ] || return 1
+    [ -n "$(inside "$1" -- python3 -c "$same_inside" '/sys/devices/system/cpu/cpu*')" ]
+  }
+  each_mode t
+}
+
+# Prints SEEN where a mount table says anything of $1, by each way to one: what programs open, what the kernel opens (a link from elsewhere), and
+# a path that is swapped while it is opened.
+tables='import ctypes, os, sys, threading
+import time
+want = sys.argv[1].encode()
+def look(how, path):
+    try:
+        data = open(path, "rb").read()
+        if want in data: print("SEEN", how)
+        return data
+    except OSError:
+        return b""
+me = os.getpid()
+for name in ("mountinfo", "mounts", "mountstats"):
+    for base in ("/proc/self", "/proc/thread-self", "/proc/%d" % me, "/proc/1", "/proc/%d/task/%d" % (os.getppid(), os.getppid()), "/proc/self/root/proc/self"):
+        look(name, base + "/" + name)
+    os.symlink("/proc/self/" + name, "l." + name)
+    look("link to " + name, "l." + name)
+look("mtab", "/etc/mtab")
+look("proc/mounts", "/proc/mounts")
+for pid in os.listdir("/proc"):
+    if pid.isdigit(): look("of " + pid, "/proc/%s/mountinfo" % pid)
+libc = ctypes.CDLL(None)
+buf = ctypes.create_string_buffer(64)
+paths = [b"/etc/hostname\0", b"/proc/self/mountinfo\0"]
+over = []
+def flip():
+    n = 0
+    while not over:
+        n += 1
+        ctypes.memmove(buf, paths[n % 2], len(paths[n % 2]))
+threading.Thread(target=flip, daemon=True).start()
+end = time.monotonic() + float(os.environ.get("ATTACK_SECONDS", "1"))
+while time.monotonic() < end:
+    fd = libc.open(buf, os.O_RDONLY)
+    if fd >= 0:
+        if want in os.read(fd, 65536):
+            print("SEEN", "swapped")
+            break
+        os.close(fd)
+over.append(1)
+print("own", b" / rw" in look("", "/proc/self/mountinfo") or os.getcwd().encode() in look("", "/proc/self/mountinfo"))'
+
+@test "C9 no mount table tells under which paths of the host the mounts lie" {
+  t() {
+    [ "$1" != bare ] || return 0 # the host'"'"'s own /proc: docs/LIMITS.md
+    # The control: what a mount namespace without more shows. Only root makes one here without gabion.
+    if [ "$1" = root ]; then
+      mkdir "$OUT/secret-place"
+      # shellcheck disable=SC2016
+      (cd "$WS" && unshare -m sh -c 'mount --bind "$1" /mnt && exec python3 -c "$2" secret-place' - "$OUT/secret-place" "$tables") >"$OUT/seen"
+      grep -q 'SEEN link to mountinfo' "$OUT/seen" && grep -q 'SEEN swapped' "$OUT/seen" && [ "$(grep -c SEEN "$OUT/seen")" -ge 5 ] || return 1
+      find "$WS" -mindepth 1 -delete
+    fi
+    # The private home comes from below the state directory; the root is on a device of the host's.
+    local name source
+    source=$(findmnt -n -o SOURCE / | cut -d'[' -f1)
+    case $source in /dev/*) ;; *) source=lowerdir ;; esac
+    for name in gabion/home "$source"; do
+      inside "$1" -- python3 -c "$tables" "$name" >"$OUT/seen" || return 1
+      ! grep SEEN "$OUT/seen" >&2 || return 1
+      grep -q 'own True' "$OUT/seen" || return 1
+      find "$WS" -mindepth 1 -delete
+    done
+    # What needs a table works.
+    [ "$(inside "$1" -- sh -c 'df . >/dev/null && findmnt -n -o TARGET -T . | head -n 1 && grep -c . /etc/mtab')" != "" ]
+  }
+  each_way_mode() { each_way t "$1"; }
+  each_mode each_way_mode
 }
 
 @test "C10 E8 nothing is gained by writing to /proc and to control groups" {
