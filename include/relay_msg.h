@@ -24,7 +24,7 @@
 #define RELAY_GUEST6 "fd67:6162:696f:6e::2"
 #define RELAY_HOST_NAME "host.gabion.internal" /* the host's loopback, where a rule names it with a port */
 
-enum { RELAY_FDS = 16, RELAY_TEXT = 512 };
+enum { RELAY_FDS = 16, RELAY_TEXT = 512, RELAY_GUARDED = 1 };
 
 enum relay_kind {
 	RELAY_NONE = 0, /* never valid */
@@ -33,7 +33,7 @@ enum relay_kind {
 	 * sets what it needs (O_NONBLOCK, IP_PKTINFO). Nothing is answered. */
 	RELAY_LISTEN_TCP, /* at the edge, any address, .port; judged by the address each connection was made to */
 	RELAY_LISTEN_UDP, /* the same for datagrams; IPv4 and IPv6 are sockets of their own (.family) */
-	RELAY_DNS_TCP,	  /* where the guest's name server is */
+	RELAY_DNS_TCP,	  /* where the guest's name server is; .id RELAY_GUARDED: on the host's loopback, for expected ports only */
 	RELAY_DNS_UDP,
 	RELAY_LISTEN_HOST, /* on the guest's own loopback, .port: to the same port of the host's loopback, if network.host names it */
 	RELAY_LISTEN_UNIX, /* a Unix listener in the guest's view (stream, seqpacket; or a bound dgram socket) for target .id */
@@ -46,7 +46,10 @@ enum relay_kind {
 
 	/* Edge -> relay. */
 	RELAY_DIAL,	   /* a guest thread is about to connect (blocking) to .addr, .port with .proto: dial first; RELAY_DIALLED */
-	RELAY_DIAL_CANCEL, /* nobody waits for dial .id any more; nothing is answered */
+	RELAY_DIAL_CANCEL, /* nobody waits for dial or locate .id any more; nothing is answered */
+	RELAY_LOCATE,	   /* the same for a guest without a namespace, which connects or sends (.proto) by itself: only say where to;
+			    * RELAY_DIALLED has the addresses in figures in .origin, a space between each */
+	RELAY_EXPECT,	   /* a guest's socket on this host's 127.0.0.1, .port and .proto, may ask the relay's guarded name server */
 	RELAY_SOCKETS,	   /* .count fresh TCP sockets of family .family made in the guest's namespace, for RELAY_WANT_SOCKETS */
 
 	/* Relay -> monitor. */

@@ -37,6 +37,7 @@ struct sentry_config {
 	const struct net_policy *net;
 	int relay;  /* channel to the relay: struct relay_msg */
 	int keeper; /* to the edge's keeper: struct edge_request; -1 without network namespaces */
+	uint16_t names_port; /* without network namespaces: where on 127.0.0.1 the relay answers names */
 };
 
 enum sentry_msg_kind {

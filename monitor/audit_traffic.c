@@ -54,11 +54,14 @@ void traffic_print(const struct traffic *all, FILE *out, bool markdown)
 			text_markdown(out, l->host, strlen(l->host));
 		else
 			text_show(out, l->host, strlen(l->host));
-		fprintf(out, ":%u%s%s %llu connection%s, ", l->t.port, l->t.udp ? "/udp" : "", markdown ? "</code>" : ":",
+		fprintf(out, ":%u%s%s %llu connection%s", l->t.port, l->t.udp ? "/udp" : "", markdown ? "</code>" : ":",
 			(unsigned long long)l->t.connections, l->t.connections == 1 ? "" : "s");
-		amount(out, l->t.sent, "sent");
-		fputs(", ", out);
-		amount(out, l->t.received, "received");
+		if (weight(&l->t) > 0) { /* without namespaces nobody counts */
+			fputs(", ", out);
+			amount(out, l->t.sent, "sent");
+			fputs(", ", out);
+			amount(out, l->t.received, "received");
+		}
 		fputc('\n', out);
 	}
 	if (all->destinations > all->n)

@@ -133,12 +133,6 @@ static void print_gaps(const struct explained *e)
 	}
 }
 
-/* Names need a namespace of the guest's own. */
-static bool holds(const struct explained *e, const struct net_rule *rule)
-{
-	return e->mode != FLOOR_BARE || rule->kind == NET_RULE_BLOCK || strcmp(rule->name, NET_HOST_NAME) == 0;
-}
-
 static void print_network(const struct explained *e)
 {
 	size_t n = e->net.policy ? net_policy_count(e->net.policy) : 0;
@@ -148,8 +142,7 @@ static void print_network(const struct explained *e)
 	for (size_t i = 0; i < n; i++) {
 		const struct net_rule *rule = net_policy_rule(e->net.policy, i);
 
-		(void)printf("%-7s %s (%s)%s\n", i == 0 ? "network" : "", rule->text, rule->origin,
-			     holds(e, rule) ? "" : ": of no use here, names need namespaces");
+		(void)printf("%-7s %s (%s)\n", i == 0 ? "network" : "", rule->text, rule->origin);
 	}
 }
 

@@ -226,7 +226,7 @@ static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int e
 	/* Nothing of the guest may outlive its command; the terminal and the pipes are quiet once this is
 	 * told. */
 	if (!cfg->nested)
-		(void)tree_kill(proc, getpid(), 1000);
+		(void)tree_kill(proc, getpid(), -1, 1000);
 	else
 		kill(-1, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)

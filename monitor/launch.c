@@ -356,7 +356,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	bool links_cut = false;
 	if (!spaces && (r = index_hidden(l->policy, &links, &links_cut)) < 0)
 		stage_failed(e, r, "other names of hidden files");
-	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, l->net, &facts)) < 0))
+	if (!spaces && ((r = limits_no_new_privs()) < 0 || (r = landlock_bare(l->policy, l->net, l->names_port, &facts)) < 0))
 		stage_failed(e, r, "Landlock");
 	if (!spaces &&
 	    (facts & l->plan->floor & (FLOOR_LANDLOCK_FS | FLOOR_LANDLOCK_TCP | FLOOR_LANDLOCK_SCOPE)) !=
@@ -431,7 +431,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .links_cut = links_cut,
 				   .net = l->net,
 				   .relay = l->relay,
-				   .keeper = keeper};
+				   .keeper = keeper,
+				   .names_port = l->names_port};
 	if (sentry_run(&sc) < 0)
 		_exit(EXIT_FAILURE);
 	/* No guest is left, but our end would be init's, before it has told the monitor: the monitor ends us.

@@ -33,6 +33,7 @@ struct launch {
 	/* Where rules name hosts: the rules, the far end of the relay's "edge" channel, and the ports of network.host. */
 	const struct net_policy *net;
 	int relay;
+	uint16_t names_port; /* without namespaces: the relay's name server on the host's loopback */
 	const uint16_t *host_ports;
 	size_t host_port_count;
 	const struct network_unix *sockets; /* of the host's, byte-proxied */
@@ -101,9 +102,9 @@ struct init_config {
 /* init.c: the main of init; never returns. */
 _Noreturn void init_main(struct init_config *cfg);
 
-/* tree.c: kills every descendant of ROOT (not ROOT itself) until none is left, at most for TIMEOUT_MS; best
- * effort without a pid namespace. PROC: a procfs directory descriptor. Returns how many were left. */
-int tree_kill(int proc, pid_t root, int timeout_ms);
+/* tree.c: kills every descendant of ROOT (not ROOT itself, nor its child SPARED, -1: none) until none is left, at most for TIMEOUT_MS;
+ * best effort without a pid namespace. PROC: a procfs directory descriptor. Returns how many were left. */
+int tree_kill(int proc, pid_t root, pid_t spared, int timeout_ms);
 
 /* Takes on the guest's ids, with KEEP_CAPS (bit mask) left in the effective and permitted sets, all others
  * gone for good. */

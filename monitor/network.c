@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,9 +25,48 @@
 #include "util/err.h"
 #include "util/fd.h"
 
-enum { ANSWER_MS = 2000, BACKLOG = 128, BATCH = 64 };
+enum { NAMES_TRIES = 32, ANSWER_MS = 2000, BACKLOG = 128, BATCH = 64 };
 
-int network_open(struct network *n)
+/* One port for both, on the host's loopback: nobody but this run's guest is answered there (relay/names.c). */
+static int names_sockets(struct network *n)
+{
+	struct sockaddr_in sa = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int r = -EADDRINUSE;
+
+	for (int i = 0; r == -EADDRINUSE && i < NAMES_TRIES; i++) {
+		AUTO_FD int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		AUTO_FD int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		socklen_t len = sizeof(sa);
+
+		sa.sin_port = 0;
+		r = udp < 0 || tcp < 0 || bind(udp, (struct sockaddr *)&sa, len) < 0 ||
+				    getsockname(udp, (struct sockaddr *)&sa, &len) < 0 ||
+				    bind(tcp, (struct sockaddr *)&sa, len) < 0 || listen(tcp, BACKLOG) < 0
+			    ? err_now()
+			    : 0;
+		if (r < 0)
+			continue;
+		n->names_port = ntohs(sa.sin_port);
+		n->names[0] = fd_steal(&udp);
+		n->names[1] = fd_steal(&tcp);
+	}
+	return r;
+}
+
+static int hand_names(struct network *n)
+{
+	struct relay_msg m = {.kind = RELAY_DNS_UDP, .id = RELAY_GUARDED, .family = AF_INET, .port = n->names_port};
+	int r = relay_send(n->channel, &m, &n->names[0], 1);
+
+	m.kind = RELAY_DNS_TCP;
+	if (r == 0)
+		r = relay_send(n->channel, &m, &n->names[1], 1);
+	n->names[0] = fd_close(n->names[0]);
+	n->names[1] = fd_close(n->names[1]);
+	return r;
+}
+
+int network_open(struct network *n, bool spaces)
 {
 	int a[2], b[2];
 
@@ -39,7 +79,8 @@ int network_open(struct network *n)
 		return err_now();
 	n->edge = b[0];
 	n->relay_edge = b[1];
-	return 0;
+	n->names_port = 0;
+	return spaces ? 0 : names_sockets(n);
 }
 
 static const char *variable(const char *upper, const char *lower)
@@ -92,6 +133,8 @@ int network_start(struct network *n, const struct network_rules *rules, bool spa
 	n->relay_end = fd_close(n->relay_end);
 	n->relay_edge = fd_close(n->relay_edge);
 	n->rules = rules;
+	if (r == 0 && n->names[0] >= 0)
+		r = hand_names(n);
 	for (size_t i = 0; spaces && r == 0 && i < rules->socket_count; i++)
 		r = unix_target(n, &rules->sockets[i], (uint32_t)i);
 	for (size_t i = 0; spaces && r == 0 && i < rules->published_count; i++)
@@ -278,6 +321,8 @@ void network_close(struct network *n, struct audit *a)
 	n->relay_end = fd_close(n->relay_end);
 	n->relay_edge = fd_close(n->relay_edge);
 	n->edge = fd_close(n->edge);
+	n->names[0] = fd_close(n->names[0]);
+	n->names[1] = fd_close(n->names[1]);
 	if (n->pid > 0) {
 		kill(n->pid, SIGKILL);
 		(void)reap(n->pid, 0);

@@ -55,15 +55,17 @@ struct network {
 	int relay_end;	/* the relay's, until it runs */
 	int edge;	/* the sentry's, until that runs */
 	int relay_edge; /* the relay's of the edge channel, until it runs */
+	int names[2];	/* of a guest without namespaces: the name server's sockets on the host's loopback, UDP and TCP; -1 */
+	uint16_t names_port;
 	pid_t pid;
 	uint32_t last_id;
 	const struct network_rules *rules; /* the run's, while the relay lives */
 };
 
-#define NETWORK_NULL ((struct network){.channel = -1, .relay_end = -1, .edge = -1, .relay_edge = -1, .pid = -1})
+#define NETWORK_NULL ((struct network){.channel = -1, .relay_end = -1, .edge = -1, .relay_edge = -1, .names = {-1, -1}, .pid = -1})
 
-/* The channels, before the sentry is made. 0 or negative errno. */
-int network_open(struct network *n);
+/* The channels, before the sentry is made; where the guest has no namespaces (SPACES), its name server's sockets. 0 or negative errno. */
+int network_open(struct network *n, bool spaces);
 /* Starts the relay and, where the guest has namespaces (SPACES) that they lead to, gives it the host's sockets. 0 or negative errno. */
 int network_start(struct network *n, const struct network_rules *rules, bool spaces);
 /* The sentry is running: its end is no longer ours. */

@@ -325,9 +325,12 @@ static void end_tree(struct run *r)
 		last_stacks(r);
 	if (r->p.ids.mode == FLOOR_BARE) {
 		AUTO_FD int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		(void)tree_kill(proc, getpid(), 1000);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
+		pid_t gone;
+		/* The relay has something to tell yet. */
+		(void)tree_kill(proc, getpid(), r->net.pid, 1000);
+		while ((gone = waitpid(-1, NULL, WNOHANG)) > 0)
+			if (gone == r->net.pid)
+				r->net.pid = -1;
 	}
 	r->l.init = fd_close(r->l.init);
 	r->l.control = fd_close(r->l.control);
@@ -442,7 +445,7 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 		f->err = 0;
 		return e;
 	}
-	if (r->p.net.policy != NULL && (e = network_open(&r->net)) < 0) {
+	if (r->p.net.policy != NULL && (e = network_open(&r->net, mode != FLOOR_BARE)) < 0) {
 		cli_error(NULL, "the network: %s", strerror(-e));
 		f->err = 0;
 		return e;
@@ -458,6 +461,7 @@ static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *
 			   .cgroup = r->cgroup,
 			   .net = r->p.net.policy,
 			   .relay = r->net.edge,
+			   .names_port = r->net.names_port,
 			   .host_ports = r->p.net.host_ports,
 			   .host_port_count = r->p.net.host_port_count,
 			   .sockets = r->p.net.sockets,

@@ -57,7 +57,7 @@ static bool descends(int proc, pid_t pid, pid_t root)
 	return at == root;
 }
 
-static int kill_round(int proc, pid_t root)
+static int kill_round(int proc, pid_t root, pid_t spared)
 {
 	AUTO_FD int dir = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = dir < 0 ? NULL : fdopendir(dir);
@@ -68,7 +68,7 @@ static int kill_round(int proc, pid_t root)
 	fd_steal(&dir);
 	for (struct dirent *e; (e = readdir(d)) != NULL;) {
 		pid_t pid = (pid_t)strtol(e->d_name, NULL, 10);
-		if (pid <= 1 || pid == root)
+		if (pid <= 1 || pid == root || pid == spared)
 			continue;
 		AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 		if (pidfd < 0 || !descends(proc, pid, root))
@@ -80,12 +80,12 @@ static int kill_round(int proc, pid_t root)
 	return found;
 }
 
-int tree_kill(int proc, pid_t root, int timeout_ms)
+int tree_kill(int proc, pid_t root, pid_t spared, int timeout_ms)
 {
 	int left = 0;
 
 	for (int waited = 0; waited <= timeout_ms; waited += 2) {
-		left = kill_round(proc, root);
+		left = kill_round(proc, root, spared);
 		if (left == 0)
 			break;
 		nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);

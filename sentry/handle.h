@@ -74,6 +74,7 @@ struct call {
 	/* For blocking work: private to the handler that handed the call on. */
 	struct reply (*blocking)(struct call *c);
 	bool ask_relay; /* connect: by the relay's answer (net_connect.c) */
+	uint8_t net_way; /* enum net_way (net.h) */
 	struct trace_request *request; /* for the tracer (trace.h); owned, NULL: none */
 	int held[4]; /* descriptors kept over the hand-over; -1 where unused; closed with the call */
 	uint64_t scratch[4];

@@ -168,7 +168,7 @@ int sentry_run(const struct sentry_config *cfg)
 	if (r == 0)
 		r = index_links(&s, cfg);
 	if (r == 0 && cfg->net)
-		r = net_edge_new(cfg->relay, cfg->keeper, cfg->net, &s.edge);
+		r = net_edge_new(cfg->relay, cfg->keeper, cfg->names_port, cfg->net, &s.edge);
 	if (r == 0 && cfg->tracer >= 0)
 		r = trace_new(&s, cfg->tracer, &s.trace);
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };

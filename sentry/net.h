@@ -74,6 +74,17 @@ bool net_judge(struct call *c, const struct net_socket *sock, const struct net_a
  */
 int net_addr_hold(const struct call *c, int fd, struct net_addr *ret_addr);
 
+/*
+ * Without a network namespace what was judged may be reached otherwise than by its address: call.net_way, set by net_judge(). Zero:
+ * as it is.
+ */
+enum net_way {
+	NET_WAY_STRAIGHT = 0,
+	NET_WAY_LOCATE, /* a name stands behind it: to where the relay says it leads */
+	NET_WAY_NAMES,	/* a name server of the host's: to the relay's instead */
+	NET_WAY_NOWHERE, /* only whether there is a way is asked (getaddrinfo): to where nothing answers */
+};
+
 /* Records TEXT as the object of OP, permitted unless something refuses later. */
 void net_record(struct call *c, enum op op, const char *text, size_t len);
 

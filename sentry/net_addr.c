@@ -8,8 +8,8 @@
  *
  * With a network namespace of its own the guest may use loopback, in all its spellings; everything else leads to the
  * edge (net_edge.h), where the relay judges it whatever we say: here a refusal gets its reason, and an errno at once. Where
- * no rule names a host everything else is as unreachable as the kernel finds it. Without a namespace what the rules name by
- * address is reached, by our own call on our own copy, and nothing else. Unix sockets with a path are files: OP_CONNECT on
+ * no rule names a host everything else is as unreachable as the kernel finds it. Without a namespace what the rules name is
+ * reached, by our own call on our own copy, and nothing else (names: net_names.c). Unix sockets with a path are files: OP_CONNECT on
  * their canonical path. Abstract ones
  * have no path and end at the network namespace or at Landlock's scope; without either they are the host's.
  *
@@ -206,20 +206,32 @@ static bool judge_remote(struct call *c, const struct net_socket *sock, const st
 			return false;
 		}
 		c->ask_relay = own && use == NET_CONNECT && proto == IPPROTO_TCP && !sock->nonblocking;
+		if (!own && net_address_class(&a) == NET_CLASS_SYNTHETIC)
+			c->net_way = NET_WAY_LOCATE;
 		return true;
 	case NET_EDGE_NOWHERE:
 		return refuse(c, ENETUNREACH, ret_reply);
 	case NET_EDGE_REFUSED:
 		break;
 	}
+	if (!own && net_edge_is_resolver(c->s->edge, &a, port)) {
+		c->net_way = NET_WAY_NAMES;
+		return true;
+	}
 	/* How resolvers find out which of a name's addresses are near (RFC 6724): nothing is sent, and nothing would answer. */
-	if (own && use == NET_CONNECT && proto == IPPROTO_UDP && net_address_class(&a) == NET_CLASS_SYNTHETIC) {
+	if (use == NET_CONNECT && proto == IPPROTO_UDP && net_address_class(&a) == NET_CLASS_SYNTHETIC) {
 		c->judged = false;
+		c->net_way = own ? NET_WAY_STRAIGHT : NET_WAY_NOWHERE;
 		return true;
 	}
 	/* A name stands behind it, and only the relay knows which: it refuses, and tells. */
 	if (own && use == NET_CONNECT && proto == IPPROTO_TCP && net_address_class(&a) == NET_CLASS_SYNTHETIC) {
 		c->ask_relay = true;
+		return true;
+	}
+	/* The same, or an address the host's hosts file has, which such a guest reads. */
+	if (!own && net_address_class(&a) != NET_CLASS_LOOPBACK) {
+		c->net_way = NET_WAY_LOCATE;
 		return true;
 	}
 	return refuse(c, EACCES, ret_reply);
@@ -230,6 +242,7 @@ static bool judge_inet(struct call *c, const struct net_socket *sock, const stru
 {
 	bool own = (c->s->plan->floor & FLOOR_NETNS) != 0, loopback;
 
+	c->net_way = NET_WAY_STRAIGHT;
 	if (addr->len < sizeof(sa_family_t))
 		return answer(EINVAL, ret_reply);
 	switch (addr->a.any.sa_family) {

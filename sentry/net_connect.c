@@ -22,6 +22,7 @@
 #include "sentry/net.h"
 #include "sentry/net_bound.h"
 #include "sentry/net_edge.h"
+#include "sentry/net_names.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -158,6 +159,9 @@ struct reply net_connect(struct call *c)
 	c->path_len[0] = addr.len;
 	if (c->ask_relay)
 		return call_handoff(c, ask_relay);
+	if (c->net_way != NET_WAY_STRAIGHT)
+		return sock.type == SOCK_DGRAM && c->net_way != NET_WAY_LOCATE ? net_names_connect(c)
+									       : call_handoff(c, net_names_connect);
 	if (c->level == LEVEL_OBSERVE)
 		return reply_continue(c);
 	c->held[1] = fd_steal(&o.fd);

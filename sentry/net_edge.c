@@ -17,6 +17,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -35,6 +36,7 @@ enum {
 	AT_START = 64, /* ports named by more rules than these have no listener yet (floor/edge.c) */
 	DNS_PORT = 53,
 	EXIT_LOST = 1,
+	RESOLVERS = 8,
 };
 
 /* Who waits for the relay's answer. */
@@ -48,6 +50,9 @@ struct waiter {
 
 struct net_edge {
 	int channel, keeper;
+	uint16_t names_port;
+	struct net_address resolvers[RESOLVERS]; /* the host's */
+	size_t resolver_count;
 	const struct net_policy *policy;
 	struct net_address own[4]; /* the guest's end and the edge's, of both families */
 	pthread_mutex_t lock;	   /* waiters, ids */
@@ -134,7 +139,26 @@ static void mark(uint8_t *ports, const struct net_policy *p, enum net_proto prot
 			ports[port / 8] |= (uint8_t)(1u << port % 8);
 }
 
-int net_edge_new(int channel, int keeper, const struct net_policy *policy, struct net_edge **ret_e)
+/* resolv.conf(5), as the guest reads it: without a line of it the C library asks this host. */
+static void read_resolvers(struct net_edge *e)
+{
+	static const char *const otherwise[] = {"127.0.0.1", "::1"};
+	FILE *f = fopen("/etc/resolv.conf", "re");
+	char line[512], word[NET_ADDRESS_TEXT_SIZE];
+
+	while (f && e->resolver_count < RESOLVERS && fgets(line, sizeof(line), f))
+		if (sscanf(line, " nameserver %63[^ \t\n%%#;]", word) == 1 &&
+		    net_address_parse(word, &e->resolvers[e->resolver_count]) == 0)
+			e->resolver_count++;
+	for (size_t i = 0; e->resolver_count == 0 && i < ARRAY_LEN(otherwise); i++)
+		(void)net_address_parse(otherwise[i], &e->resolvers[i]);
+	if (e->resolver_count == 0)
+		e->resolver_count = ARRAY_LEN(otherwise);
+	if (f)
+		(void)fclose(f);
+}
+
+int net_edge_new(int channel, int keeper, uint16_t names_port, const struct net_policy *policy, struct net_edge **ret_e)
 {
 	static const char *const own[] = {RELAY_GUEST4, RELAY_GUEST6, RELAY_EDGE4, RELAY_EDGE6};
 	struct net_edge *e = calloc(1, sizeof(*e));
@@ -147,6 +171,9 @@ int net_edge_new(int channel, int keeper, const struct net_policy *policy, struc
 	e->channel = channel;
 	e->keeper = keeper;
 	e->policy = policy;
+	e->names_port = names_port;
+	if (names_port != 0)
+		read_resolvers(e);
 	(void)pthread_mutex_init(&e->lock, NULL);
 	(void)pthread_mutex_init(&e->asking, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(own); i++)
@@ -196,7 +223,7 @@ enum net_edge_verdict net_edge_judge(struct net_edge *e, const struct net_addres
 	if (class == NET_CLASS_NEVER)
 		return NET_EDGE_NOWHERE;
 	if (class == NET_CLASS_SYNTHETIC) {
-		return e->keeper >= 0 && name_rule(p, port, kind) ? NET_EDGE_ALLOWED : NET_EDGE_REFUSED;
+		return name_rule(p, port, kind) ? NET_EDGE_ALLOWED : NET_EDGE_REFUSED;
 	}
 	struct net_verdict v = net_policy_address(p, a, kind, port);
 	if (e->keeper < 0 && class == NET_CLASS_LOOPBACK && v.kind == VERDICT_DENY)
@@ -263,11 +290,12 @@ static int patience(int fd)
 	return tv.tv_sec > INT_MAX / 1000 - 1 ? -1 : (int)(tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000);
 }
 
-int net_edge_dial(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, struct relay_msg *ret_why)
+static int ask(struct net_edge *e, enum relay_kind kind, int fd, const struct net_address *a, uint16_t port, int proto,
+	       struct relay_msg *ret_why)
 {
 	AUTO_FD int wake_fd = eventfd(0, EFD_CLOEXEC);
 	struct waiter w = {.wake = wake_fd};
-	struct relay_msg m = {.kind = RELAY_DIAL, .family = a->family, .port = port, .proto = IPPROTO_TCP};
+	struct relay_msg m = {.kind = kind, .family = a->family, .port = port, .proto = (uint8_t)proto};
 	struct pollfd p = {.fd = wake_fd, .events = POLLIN};
 	int r, n;
 
@@ -289,6 +317,47 @@ int net_edge_dial(struct net_edge *e, int fd, const struct net_address *a, uint1
 	}
 	*ret_why = w.answer;
 	return w.answer.err < 0 ? ENETUNREACH : w.answer.err;
+}
+
+int net_edge_dial(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, struct relay_msg *ret_why)
+{
+	return ask(e, RELAY_DIAL, fd, a, port, IPPROTO_TCP, ret_why);
+}
+
+int net_edge_locate(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, int proto, struct relay_msg *ret_why)
+{
+	return ask(e, RELAY_LOCATE, fd, a, port, proto, ret_why);
+}
+
+bool net_edge_is_resolver(const struct net_edge *e, const struct net_address *a, uint16_t port)
+{
+	if (port != DNS_PORT)
+		return false;
+	for (size_t i = 0; i < e->resolver_count; i++)
+		if (net_address_equal(a, &e->resolvers[i]))
+			return true;
+	return false;
+}
+
+void net_edge_names(const struct net_edge *e, struct net_address *ret_a, uint16_t *ret_port)
+{
+	*ret_a = (struct net_address){.family = AF_INET, .bytes = {127, 0, 0, 1}};
+	*ret_port = e->names_port;
+}
+
+int net_edge_expect(struct net_edge *e, int fd)
+{
+	struct relay_msg m = {.kind = RELAY_EXPECT, .family = AF_INET};
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa), type_len = sizeof(int);
+	struct net_address a;
+	int type;
+
+	if (getsockname(fd, (struct sockaddr *)&sa, &len) < 0 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_len) < 0)
+		return err_now();
+	m.proto = type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+	int r = net_address_of((struct sockaddr *)&sa, len, &a, &m.port);
+	return r < 0 ? r : relay_send(e->channel, &m, NULL, 0);
 }
 
 int net_edge_add(struct net_edge *e, const char *text, const char *origin)

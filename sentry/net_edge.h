@@ -11,9 +11,9 @@
 
 struct net_edge;
 
-/* CHANNEL leads to the relay, KEEPER to the edge's keeper (-1: no edge; every address is judged, none is dialled). Both are
- * the edge's from now on. POLICY stays the caller's. Starts a thread. 0 or negative errno. */
-int net_edge_new(int channel, int keeper, const struct net_policy *policy, struct net_edge **ret_e);
+/* CHANNEL leads to the relay, KEEPER to the edge's keeper (-1: no edge; every address is judged, none is dialled, and the relay's
+ * name server is at NAMES_PORT of 127.0.0.1). Both are the edge's from now on. POLICY stays the caller's. Starts a thread. 0 or negative errno. */
+int net_edge_new(int channel, int keeper, uint16_t names_port, const struct net_policy *policy, struct net_edge **ret_e);
 
 /* What may be done with a destination. Zero is the strictest. */
 enum net_edge_verdict {
@@ -34,6 +34,17 @@ int net_edge_listen(struct net_edge *e, uint16_t port, int proto);
  * .event and .text) where that was one.
  */
 int net_edge_dial(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, struct relay_msg *ret_why);
+/*
+ * Without an edge: where A leads, for PROTO, as net_edge_dial() asks and waits. 0: ret_why->origin has the addresses in figures, with
+ * spaces between them.
+ */
+int net_edge_locate(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, int proto, struct relay_msg *ret_why);
+/* Without an edge: is A one of the host's name servers? */
+bool net_edge_is_resolver(const struct net_edge *e, const struct net_address *a, uint16_t port);
+/* Where the relay's name server is. */
+void net_edge_names(const struct net_edge *e, struct net_address *ret_a, uint16_t *ret_port);
+/* The guest's socket FD, bound or connected, may ask there. 0 or negative errno. */
+int net_edge_expect(struct net_edge *e, int fd);
 /* One more rule, from the monitor. 0 or negative errno. */
 int net_edge_add(struct net_edge *e, const char *text, const char *origin);
 

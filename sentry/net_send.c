@@ -29,6 +29,7 @@
 #include "sentry/caller.h"
 #include "sentry/fs.h"
 #include "sentry/net_message.h"
+#include "sentry/net_names.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -60,6 +61,13 @@ static int prepare(struct call *c, const struct sender *s, struct message *m, st
 		return SEND_REPLY;
 	if (c->level == LEVEL_OBSERVE)
 		return 0;
+	if (m->has_name && c->net_way != NET_WAY_STRAIGHT) {
+		if (c->net_way == NET_WAY_LOCATE && !s->may_block)
+			return SEND_WAIT;
+		r = net_names_send(c, &s->sock, &m->name, ret_reply);
+		if (r != 0)
+			return r < 0 ? SEND_REPLY : r;
+	}
 	/* Control messages go with the first byte. */
 	if (c->scratch[DONE_BYTES] > 0) {
 		m->control_len = 0;

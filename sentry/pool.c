@@ -164,6 +164,7 @@ struct call *pool_get(struct pool *p)
 	c->op = OP_NONE;
 	c->verdict = VERDICT_NULL;
 	c->judged = c->refused = c->failed = c->ask_relay = false;
+	c->net_way = 0;
 	for (int i = 0; i < CALL_PATHS; i++) {
 		c->path_err[i] = EFAULT;
 		c->path_len[i] = 0;

@@ -161,7 +161,7 @@ int landlock_abi(void);
  * BARE: rules for what POLICY reads, writes and executes, and for the ports NET (NULL: none) names.
  * Restricts the calling thread. RET_FACTS: FLOOR_LANDLOCK_*.
  */
-int landlock_bare(const struct policy *policy, const struct net_policy *net, uint32_t *ret_facts);
+int landlock_bare(const struct policy *policy, const struct net_policy *net, uint16_t names_port, uint32_t *ret_facts);
 /* With a view: device nodes, signals and abstract sockets only; paths are the view's. */
 int landlock_view(uint32_t *ret_facts);
 /*

@@ -208,22 +208,28 @@ static int allow_carved(const struct carve *c, const char *path)
 	return r;
 }
 
-/* Connections to the ports the network rules name; which hosts those may lead to is the sentry's to judge. */
-static int allow_ports(int ruleset, const struct net_policy *net)
+static int allow_port(int ruleset, unsigned int port)
+{
+	struct net_port_attr a = {.allowed_access = NET_CONNECT_TCP, .port = port};
+
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) < 0 ? err_now() : 0;
+}
+
+/* Connections to the ports the network rules name and to the relay's name server; where to is the sentry's to judge. */
+static int allow_ports(int ruleset, const struct net_policy *net, uint16_t names_port)
 {
 	const struct net_range *v = NULL;
 	size_t n = net_policy_ports(net, NET_PROTO_TCP, &v);
 
-	for (size_t i = 0; i < n; i++)
-		for (unsigned int port = v[i].from; port <= v[i].to; port++) {
-			struct net_port_attr a = {.allowed_access = NET_CONNECT_TCP, .port = port};
-			if (syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &a, 0) < 0)
-				return err_now();
-		}
-	return 0;
+	int r = names_port != 0 ? allow_port(ruleset, names_port) : 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++)
+		for (unsigned int port = v[i].from; r == 0 && port <= v[i].to; port++)
+			r = allow_port(ruleset, port);
+	return r;
 }
 
-int landlock_bare(const struct policy *policy, const struct net_policy *net, uint32_t *ret_facts)
+int landlock_bare(const struct policy *policy, const struct net_policy *net, uint16_t names_port, uint32_t *ret_facts)
 {
 	int abi = landlock_abi();
 	if (abi == 0)
@@ -265,7 +271,7 @@ int landlock_bare(const struct policy *policy, const struct net_policy *net, uin
 		}
 	}
 	if (r == 0 && net != NULL && abi >= 4)
-		r = allow_ports(ruleset, net);
+		r = allow_ports(ruleset, net, names_port);
 	if (r == 0)
 		r = restrict_self(ruleset);
 	if (r < 0)

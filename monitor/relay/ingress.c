@@ -128,7 +128,7 @@ bool target_reaches(const struct relay *r, const struct target *t, const struct 
 	return v.kind == VERDICT_ALLOW;
 }
 
-static void say(struct relay *r, int fd, const struct relay_msg *m)
+void ingress_say(struct relay *r, int fd, const struct relay_msg *m)
 {
 	int e = relay_send(fd, m, NULL, 0);
 
@@ -257,7 +257,7 @@ static void answer_dial(struct relay *r, const struct dialing *d, int err, enum 
 	target_text(&d->t, m.text);
 	if (a != NULL)
 		net_address_text(a, m.origin);
-	say(r, r->edge, &m);
+	ingress_say(r, r->edge, &m);
 }
 
 static void dialing_done(void *owner, int fd, int err, enum relay_event ev, const struct net_address *a)
@@ -376,7 +376,7 @@ static void want_sockets(struct relay *r, sa_family_t family)
 		return;
 	struct relay_msg m = { .kind = RELAY_WANT_SOCKETS, .family = family, .count = RELAY_FDS };
 	r->wanted[six] = true;
-	say(r, r->edge, &m);
+	ingress_say(r, r->edge, &m);
 }
 
 static void reach_over(struct reach *x, bool ok)
@@ -458,7 +458,7 @@ static bool reach_unix(struct reach *x)
 			struct relay_msg m = { .kind = RELAY_WANT_UNIX, .id = t->id };
 
 			t->asked = true;
-			say(r, r->monitor, &m);
+			ingress_say(r, r->monitor, &m);
 			(void)loop_timer(r->loop, &x->timer, RENEW_MS);
 			return false;
 		}
@@ -590,7 +590,7 @@ static void accepted(struct act *act, int res, struct chunk *unused)
 			at_loopback(l, res);
 			break;
 		case RELAY_DNS_TCP:
-			(void)names_tcp_conn(r, res);
+			(void)names_tcp_conn(r, res, l->id == RELAY_GUARDED);
 			break;
 		default:
 			inward(l, res);

@@ -1,6 +1,10 @@
 /*
  * The guest's name server: dns.c behind the edge's sockets of port 53, UDP and TCP. Whatever address a guest asks there, it is
  * answered here, and from the address it asked.
+ *
+ * Without network namespaces the sockets are guarded ones on the host's own loopback, where anybody may write to them: only who the
+ * sentry has said is the guest's, by port, is answered. It says so before, or just after, the guest can ask, so an unknown one is
+ * looked for among what it has said meanwhile.
  */
 #include <errno.h>
 #include <poll.h>
@@ -20,6 +24,7 @@ struct names_udp {
 	struct relay *r;
 	struct act act;
 	int fd;
+	bool guarded;
 };
 
 struct names_conn {
@@ -28,7 +33,7 @@ struct names_conn {
 	struct act recv, send;
 	struct timer timer;
 	int fd;
-	bool ending;
+	bool ending, guarded;
 	struct chunk *rest;	 /* received, not yet read */
 	size_t got;
 	uint8_t query[2 + QUERY_MAX];
@@ -50,6 +55,31 @@ static size_t answer(struct relay *r, const uint8_t *q, size_t len, uint8_t ret_
 	return n;
 }
 
+void names_expect(struct relay *r, const struct relay_msg *m)
+{
+	unsigned int which = m->proto == IPPROTO_UDP;
+
+	r->expected[which][r->expect_next[which]++ % EXPECTED_MOST] = m->port;
+}
+
+static bool expected(struct relay *r, const struct sockaddr *sa, socklen_t len, unsigned int which)
+{
+	static const struct net_address loopback = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
+	struct net_address a;
+	uint16_t port;
+
+	if (net_address_of(sa, len, &a, &port) < 0 || port == 0 || !net_address_equal(&a, &loopback))
+		return false;
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < EXPECTED_MOST; i++)
+			if (r->expected[which][i] == port)
+				return true;
+		if (round == 0)
+			relay_drain_edge(r);
+	}
+	return false;
+}
+
 static void asked(struct act *act, int res, struct chunk *c)
 {
 	struct names_udp *s = container(act, struct names_udp, act);
@@ -64,6 +94,8 @@ static void asked(struct act *act, int res, struct chunk *c)
 
 		if (n < 0 && n != -EINTR)
 			break;
+		if (n > 0 && s->guarded && !expected(s->r, (struct sockaddr *)&d.from, d.from_len, 1))
+			continue;
 		size_t len = n > 0 ? answer(s->r, query, (size_t)n, reply) : 0;
 		if (len > 0)
 			dgram_answer(s->fd, reply, len, &d);
@@ -71,7 +103,7 @@ static void asked(struct act *act, int res, struct chunk *c)
 	loop_poll(s->r->loop, act, s->fd, POLLIN);
 }
 
-int names_udp(struct relay *r, int fd)
+int names_udp(struct relay *r, int fd, bool guarded)
 {
 	struct names_udp *s = calloc(1, sizeof(*s));
 	int e = s == NULL ? -ENOMEM : dgram_prepare(fd);
@@ -81,7 +113,7 @@ int names_udp(struct relay *r, int fd)
 		(void)fd_close(fd);
 		return e;
 	}
-	*s = (struct names_udp){ .next = sockets, .r = r, .fd = fd, .act.done = asked };
+	*s = (struct names_udp){ .next = sockets, .r = r, .fd = fd, .guarded = guarded, .act.done = asked };
 	sockets = s;
 	loop_poll(r->loop, &s->act, fd, POLLIN);
 	return 0;
@@ -128,6 +160,14 @@ static void timed_out(struct timer *timer)
 		end(t);
 }
 
+static bool asker_expected(const struct names_conn *t)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	return getpeername(t->fd, (struct sockaddr *)&sa, &len) == 0 && expected(t->r, (struct sockaddr *)&sa, len, 0);
+}
+
 /* Reads what is there up to one message and answers it. */
 static void next_query(struct names_conn *t)
 {
@@ -151,7 +191,7 @@ static void next_query(struct names_conn *t)
 		}
 		if (t->got < 2 || t->got < 2 + ((size_t)t->query[0] << 8 | t->query[1]))
 			continue;
-		size_t n = answer(t->r, t->query + 2, t->got - 2, t->answer + 2);
+		size_t n = t->guarded && !asker_expected(t) ? 0 : answer(t->r, t->query + 2, t->got - 2, t->answer + 2);
 		t->got = 0;
 		if (n == 0) {
 			end(t);
@@ -199,7 +239,7 @@ static void received(struct act *act, int res, struct chunk *c)
 		end(t);
 }
 
-int names_tcp_conn(struct relay *r, int fd)
+int names_tcp_conn(struct relay *r, int fd, bool guarded)
 {
 	struct names_conn *t = conn_count < TCP_MOST ? calloc(1, sizeof(*t)) : NULL;
 
@@ -210,6 +250,7 @@ int names_tcp_conn(struct relay *r, int fd)
 	}
 	t->r = r;
 	t->fd = fd;
+	t->guarded = guarded;
 	t->recv.done = received;
 	t->send.done = sent;
 	t->timer.fire = timed_out;

@@ -107,7 +107,7 @@ static int handle(struct relay *r, bool monitor, const struct relay_msg *m, cons
 		(void)udp_listen(r, m, fds[0]);
 		return 0;
 	case RELAY_DNS_UDP:
-		(void)names_udp(r, fds[0]);
+		(void)names_udp(r, fds[0], m->id == RELAY_GUARDED);
 		return 0;
 	case RELAY_LISTEN_TCP:
 	case RELAY_DNS_TCP:
@@ -137,6 +137,17 @@ static int handle(struct relay *r, bool monitor, const struct relay_msg *m, cons
 		if (monitor)
 			return -EPROTO;
 		ingress_dial_cancel(r, m->id);
+		locate_cancel(r, m->id);
+		return 0;
+	case RELAY_LOCATE:
+		if (monitor || (m->family != AF_INET && m->family != AF_INET6))
+			return -EPROTO;
+		locate(r, m);
+		return 0;
+	case RELAY_EXPECT:
+		if (monitor)
+			return -EPROTO;
+		names_expect(r, m);
 		return 0;
 	case RELAY_NONE:
 	case RELAY_EVENT:
@@ -177,6 +188,12 @@ static bool serve(struct relay *r, bool monitor)
 		}
 	}
 	return true;
+}
+
+void relay_drain_edge(struct relay *r)
+{
+	if (r->edge >= 0)
+		(void)serve(r, false); /* its end is noticed by from_edge() */
 }
 
 static void from_monitor(struct act *act, int res, struct chunk *c)
@@ -254,6 +271,7 @@ static void clear(struct relay *r)
 	conn_free_all(r);
 	udp_free(r);
 	names_free(r);
+	locate_free(r);
 	ingress_free(r);
 	(void)resolver_free(r->resolver);
 	(void)loop_free(l);

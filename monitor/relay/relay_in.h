@@ -10,7 +10,7 @@
 #include "monitor/relay/synth.h"
 #include "net_policy.h"
 
-enum { CONNECT_MS = 30000, IDLE_MS = 2 * 3600 * 1000, UDP_IDLE_MS = 60000 };
+enum { EXPECTED_MOST = 512, CONNECT_MS = 30000, IDLE_MS = 2 * 3600 * 1000, UDP_IDLE_MS = 60000 };
 
 struct listener;
 struct udp_port;
@@ -37,6 +37,9 @@ struct relay {
 	uint32_t splicing;	  /* directions that are spliced */
 	struct parked *parked;
 	struct dialing *dialing;  /* for RELAY_DIAL */
+	struct locating *locating; /* for RELAY_LOCATE */
+	uint16_t expected[2][EXPECTED_MOST]; /* ports of 127.0.0.1, TCP and UDP: RELAY_EXPECT */
+	unsigned int expect_next[2];
 	struct udp_port *udp;
 	struct udp_flow *flows;
 	uint32_t flow_count;
@@ -106,13 +109,27 @@ void ingress_room(struct relay *r);
 void ingress_tick(struct relay *r);
 void ingress_free(struct relay *r);
 
+/* Says M on FD: the reader of a full channel has a second, then the relay ends. */
+void ingress_say(struct relay *r, int fd, const struct relay_msg *m);
+
+/* locate.c: where a guest without a namespace of its own is to connect to */
+void locate(struct relay *r, const struct relay_msg *m);
+void locate_cancel(struct relay *r, uint32_t id);
+void locate_free(struct relay *r);
+
+/* relay.c: reads what the edge has sent until now. */
+void relay_drain_edge(struct relay *r);
+
 /* udp.c */
 int udp_listen(struct relay *r, const struct relay_msg *m, int fd);
 void udp_free(struct relay *r);
 
 /* names.c: the guest's DNS */
-int names_udp(struct relay *r, int fd);
-int names_tcp_conn(struct relay *r, int fd);
+/* GUARDED: only who is expected is answered. */
+int names_udp(struct relay *r, int fd, bool guarded);
+int names_tcp_conn(struct relay *r, int fd, bool guarded);
+/* RELAY_EXPECT. */
+void names_expect(struct relay *r, const struct relay_msg *m);
 void names_free(struct relay *r);
 
 /* unix.c: datagrams and packets of Unix sockets */

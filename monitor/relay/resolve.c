@@ -100,6 +100,15 @@ static int hosts_line(struct resolver *r, char *line)
 	return 0;
 }
 
+const char *resolver_host_name(const struct resolver *r, const struct net_address *a, size_t i)
+{
+	for (size_t h = 0; h < HASH; h++)
+		for (const struct known *k = r->hosts[h]; k != NULL; k = k->next)
+			if (net_address_equal(&k->a, a) && i-- == 0)
+				return k->name;
+	return NULL;
+}
+
 static int hosts_read(struct resolver *r, const char *path)
 {
 	FILE *f = fopen(path, "re");

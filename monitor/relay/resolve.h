@@ -32,6 +32,8 @@ int resolver_new(const char *hosts, const char *resolv_conf, struct resolver **r
 struct resolver *resolver_free(struct resolver *r);
 /* Before the first question; the loop stays as long as the resolver. */
 void resolver_attach(struct resolver *r, struct loop *l);
+/* The names the hosts file gives to A: I from 0 on, NULL after the last. The resolver's. */
+const char *resolver_host_name(const struct resolver *r, const struct net_address *a, size_t i);
 /* Asks for the canonical NAME. Answers may come before this returns. */
 void resolve(struct resolver *r, struct question *q, const char *name, resolve_fn done);
 /* No more answers to Q. */

@@ -51,7 +51,7 @@ teardown_file() {
 setup() {
   load ../cli/common
   load ../lib/world
-  NOT=bare
+  NOT=
   # The machine's own tools: what a person's PATH adds may write outside of the workspace (pyenv's pip rehashes its shims).
   PATH=/usr/local/bin:/usr/bin:/bin
   # Whatever the machine trusts otherwise.
