@@ -241,9 +241,7 @@ static json_t *network_json(const struct explained *e)
 	for (size_t i = 0; e->net.policy && i < net_policy_count(e->net.policy); i++) {
 		const struct net_rule *rule = net_policy_rule(e->net.policy, i);
 		AUTO_FREE char *origin = text_clean(rule->origin);
-		json_t *o = origin ? json_pack("{s:s, s:s, s:b}", "rule", rule->text, "origin", origin, "enforceable",
-					       holds(e, rule))
-				   : NULL;
+		json_t *o = origin ? json_pack("{s:s, s:s}", "rule", rule->text, "origin", origin) : NULL;
 		if (json_array_append_new(list, o) != 0) {
 			json_decref(list);
 			return NULL;
