@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "cli_option.h"
+#include "oci/cli.h"
 
 static int (*const subcommands[COMMAND_COUNT])(int argc, char **argv) = {
 	[COMMAND_RUN] = cli_run,	   [COMMAND_DOCTOR] = cli_doctor,
@@ -13,13 +14,6 @@ static int (*const subcommands[COMMAND_COUNT])(int argc, char **argv) = {
 	[COMMAND_SYSCALLS] = cli_syscalls, [COMMAND_COMPLETION] = cli_completion,
 	[COMMAND_HELP] = cli_help,	   [COMMAND_VERSION] = cli_version,
 };
-
-static int not_yet_oci(void)
-{
-	cli_error(NULL, "gabion-oci is not there yet: it arrives with the OCI runtime (docs/LIMITS.md); "
-			"to run a command now: gabion run -- COMMAND");
-	return EXIT_GABION;
-}
 
 /* A word that is no subcommand: mistyped, or a command somebody wants to run. */
 static int unknown_subcommand(const char *word)
@@ -49,7 +43,7 @@ int main(int argc, char **argv)
 	self = strrchr(argv[0], '/');
 	self = self ? self + 1 : argv[0];
 	if (strcmp(self, "gabion-oci") == 0)
-		return not_yet_oci();
+		return oci_main(argc, argv);
 	if (!cli_option(COMMAND_TOP, argc, argv, &state, &id, &value, &status))
 		return status;
 	if (id == OPTION_VERSION) {
@@ -61,7 +55,7 @@ int main(int argc, char **argv)
 		return EXIT_GABION;
 	}
 	if (strcmp(argv[state], "oci") == 0)
-		return not_yet_oci();
+		return oci_main(argc - state, argv + state);
 	command = command_by_name(argv[state]);
 	if (command >= COMMAND_COUNT || !subcommands[command])
 		return unknown_subcommand(argv[state]);

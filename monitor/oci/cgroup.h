@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "monitor/oci/fault.h"
@@ -66,6 +67,9 @@ int oci_cgroup_remove(const struct oci_cgroup *c, struct oci_fault *fault);
 
 /* The `data` of `events --stats` in runc's shape, a new reference. */
 json_t *oci_cgroup_stats(const struct oci_cgroup *c);
+
+/* How many of its processes were killed for want of memory. 0 where that is not known. */
+uint64_t oci_cgroup_oom_kills(const struct oci_cgroup *c);
 
 /* A hierarchy's group, for a mount of type cgroup: where it is mounted here, and its part of it. */
 struct oci_cgroup_place {

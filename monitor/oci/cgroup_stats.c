@@ -330,6 +330,16 @@ static json_t *hugetlb(const struct oci_cgroup *c)
 	return o;
 }
 
+uint64_t oci_cgroup_oom_kills(const struct oci_cgroup *c)
+{
+	const struct hierarchy *h = cgroup_with(c, "memory");
+	char text[1024];
+
+	if (h == NULL || cgroup_text(h->path, h->v2 ? "memory.events" : "memory.oom_control", text, sizeof(text)) <= 0)
+		return 0;
+	return word(text, "oom_kill");
+}
+
 json_t *oci_cgroup_stats(const struct oci_cgroup *c)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:{}, s:n}", "cpu", cpu(c), "cpuset", cpuset(c), "memory", memory(c),

@@ -71,11 +71,14 @@ says() {
   says run --publish 80 true --- "names no ports"
 }
 
-@test "what is not there yet says what it arrives with" {
-  says oci create x --- "arrives with the OCI runtime"
+@test "the OCI runtime answers by either name, with its own statuses" {
   ln -s "$GABION" "$BATS_TEST_TMPDIR/gabion-oci"
   run "$BATS_TEST_TMPDIR/gabion-oci" --version
-  refused 125 "arrives with the OCI runtime"
+  [ "$status" -eq 0 ]
+  [[ ${lines[0]} == "gabion-oci version "* ]]
+  run "$GABION" oci --root "$BATS_TEST_TMPDIR/root" state nosuch
+  [ "$status" -eq 1 ]
+  [[ $output == *'level=error msg="container does not exist"' ]]
 }
 
 @test "every wrong value of a long option is answered, none is taken" {
