@@ -238,8 +238,8 @@ static int read_one(const char *id, struct oci_state *s)
 static void files(void **state)
 {
 	static const char *const bad[] = {"", "{", "[]", "{\"a\":1,\"a\":2}",
-					  "{\"format\":1,\"cgroup\":{\"hierarchies\":[{\"mount\":\"/sys/fs/cgroup\",\"subsystems\":\"\","
-					  "\"path\":\"/sys/fs/cgroup/../../etc\",\"helper\":\"/sys/fs/cgroup/x\"}]}}",
+					  ("{\"format\":1,\"cgroup\":{\"hierarchies\":[{\"mount\":\"/sys/fs/cgroup\",\"subsystems\":\"\","
+					   "\"path\":\"/sys/fs/cgroup/../../etc\",\"helper\":\"/sys/fs/cgroup/x\"}]}}"),
 					  "{\"format\":1,\"cgroup\":{\"manager\":9}}"};
 	struct oci_state s = OCI_STATE_NULL;
 	char id[16];
