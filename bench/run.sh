@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict relay micro terminal macro (default: all).
+# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict relay micro rings terminal macro (default: all).
 #
 # Figures only, never a verdict: a shared machine is no judge. What is compared is measured in turn within one run, and the medians of
 # several rounds are given; targets stand beside. BENCH_ARGS holds arguments, too; BENCH_MODES the floors (see tests/lib/modes.sh).
@@ -15,14 +15,14 @@ for arg; do
   case $arg in
     --json) format=json ;;
     --long) calls=1000000 ;;
-    start | memory | leaks | verdict | relay | micro | terminal | macro) sections="$sections $arg" ;;
+    start | memory | leaks | verdict | relay | micro | rings | terminal | macro) sections="$sections $arg" ;;
     *)
-      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|terminal|macro]..." >&2
+      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|rings|terminal|macro]..." >&2
       exit 2
       ;;
   esac
 done
-sections=${sections:-start memory leaks verdict relay micro terminal macro}
+sections=${sections:-start memory leaks verdict relay micro rings terminal macro}
 
 # The machine's own tools, for all floors and for both sides: what a person's PATH holds may not be readable by everybody.
 export PATH=/usr/local/bin:/usr/bin:/bin
@@ -295,6 +295,38 @@ make_project() {
   }' </dev/null &&
     git -C tree init -q && git -C tree add . &&
     git -C tree -c user.name=bench -c user.email=bench@localhost commit -q -m "Add the files" && tar -cf tree.tar --exclude .git tree
+}
+
+# fio on a ring: the guest's is made by gabion. Operations a second, so more is better.
+bench_rings() {
+  local rw round out=$T/rings policy=$T/rings.yaml which
+  command -v fio >/dev/null || {
+    echo "bench: no fio here: rings are left out" >&2
+    return
+  }
+  printf 'version: 1\nextends: agent\nio_uring: restricted\n' >"$policy"
+  chmod 644 "$policy"
+  new_workspace "$usual"
+  cd "$W" || return
+  for rw in randread randwrite; do
+    tell "rings, $rw"
+    : >"$out"
+    for round in {1..5}; do
+      for which in native gabion; do
+        set -- fio --name=t --filename=fio --size=64m --bs=4k --rw="$rw" --ioengine=io_uring --iodepth=32 --time_based --runtime=1 \
+          --output-format=terse
+        [ "$which" = native ] || set -- "$GABION" run --quiet -p "$policy" -- "$@"
+        # Fields 8 and 49 of fio's terse line: operations a second, read and written.
+        in_mode "$usual" "$@" 2>/dev/null | awk -F ';' -v w="$which" '$1 == 3 { print w "\t" $8 + $49 }' >>"$out"
+      done
+    done
+    for which in native gabion; do
+      grep "^$which" "$out" | sort -t "$(printf '\t')" -k 2n | awk 'NR == 3'
+    done >"$out.median"
+    row rings "fio $rw, 4 KiB, depth 32" "$usual" all ops/s native "$(scaled "$(value "$out.median" native)" 1 0)" \
+      "$(scaled "$(value "$out.median" gabion)" 1 0)" - "at least 0.97 x"
+  done
+  cd "$here" || return
 }
 
 # workload NAME COMMAND: times `sh -c COMMAND` in the current directory; out/ is removed before each.

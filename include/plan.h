@@ -39,6 +39,7 @@ enum plan_key {
 	PLAN_SIGNAL,
 	PLAN_PROCESS,
 	PLAN_TRACE,
+	PLAN_RING,
 	PLAN_COUNT
 };
 
@@ -64,6 +65,8 @@ enum floor_fact {
 struct plan_wish {
 	bool mediate_all;   /* --mediate all: emulate wherever emulation exists */
 	bool record_reads;  /* refused reads are wanted in the record (the default): observe instead of native */
+	bool rings;         /* io_uring: restricted; else no ring is given */
+	bool datagram_stdio; /* a standard descriptor is a Unix datagram socket: a ring could send from it to any path */
 };
 
 struct plan {
@@ -71,6 +74,7 @@ struct plan {
 	const char *why[PLAN_COUNT]; /* static text: which fact or rule made it so */
 	const char *gap[PLAN_COUNT]; /* static text: what neither floor nor emulation can hold on this host; NULL: nothing */
 	uint32_t floor;              /* the floor facts it was made for */
+	bool ring_sends;             /* rings may send: nothing the guest can hold reaches past a rule by an address */
 	bool exec_held;              /* the floor alone holds every exec rule, also where they are verified all the same */
 };
 

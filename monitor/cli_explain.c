@@ -70,7 +70,11 @@ static int network(const struct run_options *o, struct network_rules *ret_net, c
 static int explain(const struct run_options *o, struct explained *ret_e, char **ret_why)
 {
 	struct explained e = EXPLAINED_NULL;
-	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
+	struct plan_wish wish = {
+		.mediate_all = o->mediate_all,
+		.record_reads = o->audit_reads != AUDIT_OFF,
+		.rings = o->io_uring_restricted,
+	};
 	uint32_t facts = 0;
 	int r = floor_expect(&facts);
 

@@ -79,10 +79,6 @@ int policy_check(const struct lang *l, struct lang_messages *m)
 	not_yet(m, &v->net_host, "network.host", OPTION_NET);
 	not_yet(m, &v->unix_sockets, "network.unix", OPTION_UNIX);
 	not_yet(m, &v->publish, "network.publish", OPTION_PUBLISH);
-	if (v->io_uring_restricted)
-		bad(m, v->io_uring_from,
-		    "io_uring: restricted is not there yet: rings cannot be given to guests (docs/LIMITS.md); only off can be "
-		    "held");
 	if (v->audit_stacks == AUDIT_ALL)
 		bad(m, v->stacks_from, "audit.stacks: all: only who is refused is looked at; denied can be held");
 	check_groups(v, m);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -48,6 +49,20 @@ static uint32_t stdio_fact(void)
 			return 0;
 	}
 	return FLOOR_STDIO;
+}
+
+/* A Unix datagram socket reaches any other by its path. */
+static bool datagram_stdio(void)
+{
+	for (int fd = 0; fd < 3; fd++) {
+		int domain = 0, type = 0;
+		socklen_t len = sizeof(int);
+
+		if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 && domain == AF_UNIX &&
+		    (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type == SOCK_DGRAM))
+			return true;
+	}
+	return false;
 }
 
 /* What the floor will be, if it can be built: the launch fails where it turns out to be less. */
@@ -316,7 +331,12 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 	if (r == 0)
 		r = judge(o, &p, mode);
 	if (r == 0) {
-		struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
+		struct plan_wish wish = {
+			.mediate_all = o->mediate_all,
+			.record_reads = o->audit_reads != AUDIT_OFF,
+			.rings = o->io_uring_restricted,
+			.datagram_stdio = datagram_stdio(),
+		};
 		uint32_t facts = expected_facts(mode);
 
 		floor_exec(&p);

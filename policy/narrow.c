@@ -43,6 +43,8 @@ enum when {
 	PROCESS_NATIVE, /* the plan leaves other processes' limits to the kernel */
 	PROCESS_SEEN,	/* it does not */
 	SOCKETS_NATIVE, /* the plan leaves ordinary sockets to the kernel */
+	DATAGRAMS_NATIVE, /* and Unix datagram sockets: a ring that may send would reach any path with one */
+	RINGS,
 };
 
 struct test {
@@ -73,8 +75,13 @@ struct rule_by_value {
 #define SOCK_TYPE_MASK 0xf
 #define SOCKET(domain, type, proto)                                                                          \
 	PERMIT_WHEN(SOCKETS_NATIVE, socket, ARG(0, U32, domain), ARG(1, SOCK_TYPE_MASK, type), ARG(2, U32, proto))
+#define UNIX_DATAGRAM(call)                                                                                  \
+	PERMIT_WHEN(DATAGRAMS_NATIVE, call, ARG(0, U32, AF_UNIX), ARG(1, SOCK_TYPE_MASK, SOCK_DGRAM))
 #define UNIX(call, type)                                                                                     \
 	PERMIT_WHEN(SOCKETS_NATIVE, call, ARG(0, U32, AF_UNIX), ARG(1, SOCK_TYPE_MASK, type))
+
+/* The highest bit says that the descriptor's number is an index; the kernel takes an unsigned int. */
+#define RING_REGISTER(op) PERMIT_WHEN(RINGS, io_uring_register, ARG(1, 0x7fffffff, op))
 
 /*
  * prlimit64 is permitted where it sets nothing, or a limit other than RLIMIT_CORE, which is 4: one of its bits differs. TEST: of whom. The
@@ -169,10 +176,10 @@ static const struct rule_by_value rules[] = {
 	/* What is left is notified: the sentry records the refusal and answers EAFNOSUPPORT, EPROTONOSUPPORT
 	 * or EPERM (raw sockets, MPTCP, SCTP, packet, vsock, crypto, ... sockets). */
 	UNIX(socket, SOCK_STREAM),
-	UNIX(socket, SOCK_DGRAM),
+	UNIX_DATAGRAM(socket),
 	UNIX(socket, SOCK_SEQPACKET),
 	UNIX(socketpair, SOCK_STREAM),
-	UNIX(socketpair, SOCK_DGRAM),
+	UNIX_DATAGRAM(socketpair),
 	UNIX(socketpair, SOCK_SEQPACKET),
 	SOCKET(AF_INET, SOCK_STREAM, 0),
 	SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
@@ -187,6 +194,30 @@ static const struct rule_by_value rules[] = {
 
 	/* Without an address to it, sendto is a write to whatever the descriptor is connected to. */
 	PERMIT(sendto, ARG(4, U64, 0)),
+
+	/* What a ring is given: buffers, files and events of the caller's own, and its workers. Not a way to another ring, other
+	 * credentials, or a name kept for a ring whose descriptor is closed. */
+	RING_REGISTER(0),  /* BUFFERS */
+	RING_REGISTER(1),  /* UNREGISTER_BUFFERS */
+	RING_REGISTER(2),  /* FILES */
+	RING_REGISTER(3),  /* UNREGISTER_FILES */
+	RING_REGISTER(4),  /* EVENTFD */
+	RING_REGISTER(5),  /* UNREGISTER_EVENTFD */
+	RING_REGISTER(6),  /* FILES_UPDATE */
+	RING_REGISTER(7),  /* EVENTFD_ASYNC */
+	RING_REGISTER(13), /* FILES2 */
+	RING_REGISTER(14), /* FILES_UPDATE2 */
+	RING_REGISTER(15), /* BUFFERS2 */
+	RING_REGISTER(16), /* BUFFERS_UPDATE */
+	RING_REGISTER(17), /* IOWQ_AFF */
+	RING_REGISTER(18), /* UNREGISTER_IOWQ_AFF */
+	RING_REGISTER(19), /* IOWQ_MAX_WORKERS */
+	RING_REGISTER(22), /* PBUF_RING */
+	RING_REGISTER(23), /* UNREGISTER_PBUF_RING */
+	RING_REGISTER(24), /* SYNC_CANCEL */
+	RING_REGISTER(25), /* FILE_ALLOC_RANGE */
+	RING_REGISTER(26), /* PBUF_STATUS */
+	RING_REGISTER(29), /* CLOCK */
 
 	/* Pid 0 is the caller. setpriority and ioprio_set: "a process" is 0 and 1 there. */
 	CORE_KEPT(PROCESS_NATIVE, NO_TEST),
@@ -244,6 +275,10 @@ static bool holds(const struct plan *plan, enum when when)
 		return plan->level[PLAN_PROCESS] != LEVEL_NATIVE;
 	case SOCKETS_NATIVE:
 		return plan->level[PLAN_SOCKET] == LEVEL_NATIVE;
+	case DATAGRAMS_NATIVE:
+		return plan->level[PLAN_SOCKET] == LEVEL_NATIVE && !plan->ring_sends;
+	case RINGS:
+		return plan->level[PLAN_RING] == LEVEL_EMULATE;
 	}
 	return false;
 }
@@ -282,6 +317,9 @@ uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
 		if ((int)bases[i].nr == row->nr && holds(plan, bases[i].when))
 			return SCMP_ACT_ERRNO((uint32_t)bases[i].err);
 
+	/* No other level is given, and none would be right: what a ring does passes by every filter. */
+	if (row->family == FAM_RING && plan->level[PLAN_RING] != LEVEL_EMULATE)
+		return SCMP_ACT_ERRNO(ENOSYS);
 	switch (row->class) {
 	case CLASS_EPERM:
 		return SCMP_ACT_ERRNO(EPERM);

@@ -148,6 +148,7 @@ static const struct {
 	[PLAN_SEND] = {LEVEL_EMULATE, "an address may ride along: it is judged"},
 	[PLAN_SIGNAL] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
 	[PLAN_PROCESS] = {LEVEL_EMULATE, "processes outside the tree can be named: the target is judged"},
+	[PLAN_RING] = {LEVEL_EMULATE, "io_uring: restricted: gabion makes each ring, for what works on held descriptors alone"},
 	[PLAN_TRACE] = {LEVEL_EMULATE, "processes outside the tree can be named, and nobody can trace for the caller: refused"},
 };
 
@@ -352,6 +353,7 @@ static bool can_emulate(enum plan_key k)
 	case PLAN_SIGNAL:
 	case PLAN_PROCESS:
 	case PLAN_TRACE:
+	case PLAN_RING:
 	case PLAN_COUNT:
 		break;
 	}
@@ -366,6 +368,11 @@ bool plan_wants_tracer(const struct plan *plan, const struct plan_wish *wish)
 static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct plan_wish *wish,
 		   struct plan *plan)
 {
+	if (k == PLAN_RING && !wish->rings) {
+		plan->level[k] = LEVEL_DENY;
+		plan->why[k] = "io_uring: off";
+		return;
+	}
 	if (wish->mediate_all && can_emulate(k)) {
 		plan->level[k] = LEVEL_EMULATE;
 		plan->why[k] = "--mediate all";
@@ -423,6 +430,7 @@ void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *w
 	for (int k = 0; k < PLAN_COUNT; k++)
 		decide((enum plan_key)k, floor, c, wish, &plan);
 	verify(wish, &plan);
+	plan.ring_sends = wish->rings && !wish->datagram_stdio && (floor & FLOOR_NETNS) != 0;
 	*ret_plan = plan;
 }
 
@@ -457,8 +465,9 @@ enum plan_key plan_key_of(const struct sys_row *row)
 		return PLAN_PROCESS;
 	case FAM_TRACE:
 		return PLAN_TRACE;
-	case FAM_NONE:
 	case FAM_RING:
+		return PLAN_RING;
+	case FAM_NONE:
 	case FAM_DENIED:
 	case FAM_COUNT:
 		break;
@@ -474,6 +483,7 @@ const char *plan_key_name(enum plan_key k)
 		[PLAN_EXEC] = "exec",	    [PLAN_WATCH] = "watch",	[PLAN_SOCKET] = "socket",
 		[PLAN_CONNECT] = "connect", [PLAN_BIND] = "bind",	[PLAN_SEND] = "send",
 		[PLAN_SIGNAL] = "signal",   [PLAN_PROCESS] = "process", [PLAN_TRACE] = "trace",
+		[PLAN_RING] = "ring",
 	};
 
 	return (unsigned int)k < PLAN_COUNT ? names[k] : "none";

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -169,8 +170,10 @@ static const int allowed[] = {
 	NR_setsockopt,
 };
 
-int confine(void)
+int confine(bool rings)
 {
+	int list[ARRAY_LEN(allowed) + 2];
+	size_t n = ARRAY_LEN(allowed);
 	struct sock_fprog prog;
 	long set;
 	int r;
@@ -178,7 +181,12 @@ int confine(void)
 	/* Our memory and descriptors are nobody else's of the same user. */
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return err_now();
-	r = selffilter_build(allowed, ARRAY_LEN(allowed), SELFFILTER_KILL, &prog);
+	memcpy(list, allowed, sizeof(allowed));
+	if (rings) {
+		list[n++] = NR_io_uring_setup;
+		list[n++] = NR_io_uring_register;
+	}
+	r = selffilter_build(list, n, SELFFILTER_KILL, &prog);
 	if (r < 0)
 		return r;
 	/* Set already where the floor could; a filter needs it or a capability. */

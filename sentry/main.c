@@ -176,7 +176,7 @@ int sentry_run(const struct sentry_config *cfg)
 		r = control_start(&k);
 	(void)malloc_trim(0); /* what the start took */
 	if (r == 0)
-		r = confine();
+		r = confine(s.plan->level[PLAN_RING] == LEVEL_EMULATE);
 	if (r == 0)
 		r = handle_loop(&s);
 	/*

@@ -30,11 +30,11 @@
 enum { TYPE_MASK = 0xf };
 
 /* What the filter allows by value where the plan says native, written once more for the plans that ask. */
-static bool socket_is_ordinary(int family, int type, int protocol, bool pair)
+static bool socket_is_ordinary(int family, int type, int protocol, bool pair, bool datagrams)
 {
 	switch (family) {
 	case AF_UNIX:
-		return type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_SEQPACKET;
+		return type == SOCK_STREAM || (type == SOCK_DGRAM && datagrams) || type == SOCK_SEQPACKET;
 	case AF_INET:
 	case AF_INET6:
 		return !pair && ((type == SOCK_STREAM && (protocol == 0 || protocol == IPPROTO_TCP)) ||
@@ -53,7 +53,8 @@ static struct reply do_socket(struct call *c, bool pair)
 	char text[64];
 	int n;
 
-	if (socket_is_ordinary(family, type, protocol, pair))
+	/* Rings that may send would reach any path's socket from a Unix datagram socket. */
+	if (socket_is_ordinary(family, type, protocol, pair, !c->s->plan->ring_sends))
 		return reply_continue(c);
 	n = snprintf(text, sizeof(text), "family %d type %d protocol %d", family, type, protocol);
 	net_record(c, OP_CONNECT, text, (size_t)n);

@@ -159,6 +159,7 @@ run_storm() {
 # A real program's script: the same output and status natively and inside, in the same place, on every floor.
 run_real() {
   local script name mode ws status reason SRC=$T/src
+  local -a policy
   # A copy everybody may read: the checkout may lie where only its owner may go.
   mkdir -p "$SRC/tests/lib" && cp -r include policy Makefile "$SRC/" && cp tests/lib/embed.sh "$SRC/tests/lib/"
   chmod -R a+rX "$SRC"
@@ -181,7 +182,14 @@ run_real() {
       fi
       echo "status $status" >>"$T/native"
       find "$ws" -mindepth 1 -delete
-      (cd "$ws" && gabion_run "$mode" --read "$SRC" -- timeout 120 bash -c "$(cat "$here/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
+      # A policy of its own: one line of YAML.
+      policy=()
+      if grep -q '^# policy: ' "$script"; then
+        sed -n 's/^# policy: //p' "$script" >"$T/policy.yaml"
+        chmod 644 "$T/policy.yaml"
+        policy=(-p "$T/policy.yaml")
+      fi
+      (cd "$ws" && gabion_run "$mode" "${policy[@]}" --read "$SRC" -- timeout 120 bash -c "$(cat "$here/$script")") >"$T/guest" 2>"$T/guest.err" </dev/null
       echo "status $?" >>"$T/guest"
       rm -rf "$ws"
       if cmp -s "$T/native" "$T/guest"; then

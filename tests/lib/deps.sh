@@ -43,6 +43,7 @@ tmux                 real program under test
 sqlite3              real program under test
 ripgrep              real program under test
 redis-server         real program under test
+fio                  real program under test: rings
 redis-tools          real program under test (redis-benchmark)
 zsh                  completion tests
 fish                 completion tests
@@ -58,6 +59,7 @@ xz-utils             unpacks their modules
 '
 bench='
 bubblewrap           make bench compares with it
+fio                  make bench: rings
 iproute2             network namespaces for the bench of the relay
 passt                make bench compares the relay with pasta
 slirp4netns          make bench compares the relay with it
