@@ -58,9 +58,12 @@ enum floor_fact {
 	FLOOR_CGROUP_KILL = 1 << 10,
 	FLOOR_STDIO = 1 << 11, /* no descriptor the guest is given is a file that could be executed through it */
 	FLOOR_TRACER = 1 << 12, /* not of the floor, but asked like it: the tracer can verify an exec */
+	/* All of the view that is mounted writable has a write rule, no other file is open to us, and a Landlock domain lets nothing
+	 * else (a FIFO, a device under a read-only mount) be opened for writing, and no device node be made. */
+	FLOOR_VIEW_WRITES = 1 << 13,
 };
 
-#define FLOOR_FACTS_END (1 << 13)
+#define FLOOR_FACTS_END (1 << 14)
 
 struct plan_wish {
 	bool mediate_all;   /* --mediate all: emulate wherever emulation exists */

@@ -91,6 +91,8 @@ static int explain(const struct run_options *o, struct explained *ret_e, char **
 		explained_clear(&e);
 		return r;
 	}
+	if (e.mode != FLOOR_BARE && landlock_abi() >= 2 && floor_writes_named(&e.places, e.policy))
+		facts |= FLOOR_VIEW_WRITES;
 	plan_make(e.policy, facts, &wish, &e.plan);
 	*ret_e = e;
 	return 0;

@@ -285,7 +285,7 @@ _Noreturn void init_main(struct init_config *cfg)
 	if (r == 0)
 		r = limits_no_new_privs();
 	if (r == 0 && cfg->nested)
-		r = landlock_view(&facts);
+		r = landlock_view(l->plan->level[PLAN_WRITE] == LEVEL_NATIVE ? l->policy : NULL, &facts);
 	if (r == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		r = -errno;
 	if (r == 0 && pipe2(exec_report, O_CLOEXEC) < 0)

@@ -5,7 +5,7 @@
  * The same for files that say where a repository's git directory is (.git of a submodule, commondir): git writes them in place,
  * so the sentry cannot judge what they say. One that names a directory whose configuration nothing protects is told.
  *
- * Where the plan leaves names to the kernel (nothing that may be written is the host's or protected) no link is recorded.
+ * Where the plan leaves names to the kernel links are still seen made, not renamed.
  */
 #include "monitor/left_links.h"
 

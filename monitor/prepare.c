@@ -65,6 +65,17 @@ static bool datagram_stdio(void)
 	return false;
 }
 
+/* Whether standard descriptors lead to a file outside the view, whose mount does not hold our rules. */
+static bool stdio_is_file(void)
+{
+	struct stat st;
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fstat(fd, &st) == 0 && !S_ISCHR(st.st_mode) && !S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
+			return true;
+	return false;
+}
+
 /* What the floor will be, if it can be built: the launch fails where it turns out to be less. */
 static uint32_t expected_facts(enum floor_mode mode)
 {
@@ -339,11 +350,14 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		};
 		uint32_t facts = expected_facts(mode);
 
+		if (mode != FLOOR_BARE && landlock_abi() >= 2 && !stdio_is_file() && floor_writes_named(&p.places, p.policy))
+			facts |= FLOOR_VIEW_WRITES;
 		floor_exec(&p);
 		plan_make(p.policy, facts, &wish, &p.plan);
 		/* Asking costs a process: only where the answer counts. */
 		if (plan_wants_tracer(&p.plan, &wish) && tracer_works())
 			plan_make(p.policy, facts | FLOOR_TRACER, &wish, &p.plan);
+		p.places.writes_held = p.plan.level[PLAN_WRITE] == LEVEL_NATIVE;
 		r = check_required(o->policy, &p.plan, ret_why);
 	}
 	if (r < 0) {

@@ -274,6 +274,11 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		size_t n = strlen(ws);
 		workspace = workspace || (strncmp(path, ws, n) == 0 && (path[n] == '/' || path[n] == '\0'));
 	}
+	if (w->prepared->places.writes_held && (write || workspace)) {
+		*ret_text = "this run leaves what may be written to the kernel (audit.reads: off), where it cannot be changed: start it "
+			    "again with --read or --write";
+		return -EOPNOTSUPP;
+	}
 	if (!workspace && reveals(w, path, write)) {
 		*ret_text = "a rule hides or protects part of it, which a run in progress cannot mask: start "
 			    "it again with "

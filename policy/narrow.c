@@ -26,6 +26,7 @@
 #include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "nr.h"
 #include "policy/narrow.h"
@@ -45,6 +46,8 @@ enum when {
 	SOCKETS_NATIVE, /* the plan leaves ordinary sockets to the kernel */
 	DATAGRAMS_NATIVE, /* and Unix datagram sockets: a ring that may send would reach any path with one */
 	RINGS,
+	WRITES_NATIVE,	/* the plan leaves opens that write to the kernel */
+	CHANGE_NATIVE,	/* and changes of names and metadata */
 };
 
 struct test {
@@ -67,6 +70,8 @@ struct rule_by_value {
 #define REFUSE_WHEN(cond, name, error, ...)                                                                  \
 	{ .nr = NR_##name, .when = (cond), .err = (error), .test = { __VA_ARGS__ } }
 #define REPORT(name, ...) { .nr = NR_##name, .report = true, .test = { __VA_ARGS__ } }
+#define REPORT_WHEN(cond, name, ...)                                                                         \
+	{ .nr = NR_##name, .when = (cond), .report = true, .test = { __VA_ARGS__ } }
 #define PERMIT(name, ...) { .nr = NR_##name, .allow = true, .test = { __VA_ARGS__ } }
 #define PERMIT_WHEN(cond, name, ...)                                                                         \
 	{ .nr = NR_##name, .when = (cond), .allow = true, .test = { __VA_ARGS__ } }
@@ -94,6 +99,17 @@ struct rule_by_value {
 		PERMIT_WHEN(cond, prlimit64, ARG(1, 1, 1), __VA_ARGS__),                                     \
 		PERMIT_WHEN(cond, prlimit64, ARG(1, 2, 2), __VA_ARGS__),                                     \
 		PERMIT_WHEN(cond, prlimit64, ARG(1, 8, 8), __VA_ARGS__)
+
+/*
+ * A mode (argument N) with a set-id bit: performed, where those bits are dropped of files. A guest's files can be others' outside. For an
+ * open only where it may create (a bit of FLAGS, argument N - 1).
+ */
+#define SET_ID(call, n)                                                                                      \
+	REPORT_WHEN(CHANGE_NATIVE, call, ARG(n, S_ISUID, S_ISUID)), REPORT_WHEN(CHANGE_NATIVE, call, ARG(n, S_ISGID, S_ISGID))
+#define SET_ID_OPEN(call, n, flag)                                                                           \
+	REPORT_WHEN(WRITES_NATIVE, call, ARG((n) - 1, flag, flag), ARG(n, S_ISUID, S_ISUID)),                \
+		REPORT_WHEN(WRITES_NATIVE, call, ARG((n) - 1, flag, flag), ARG(n, S_ISGID, S_ISGID))
+#define TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 
 /* An ioctl's type and number; the size and direction above them are what the caller claims. */
 #define IOC_TYPE UINT64_C(0xff00)
@@ -192,6 +208,17 @@ static const struct rule_by_value rules[] = {
 	SOCKET(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), /* raw and datagram mean the same there */
 	SOCKET(AF_NETLINK, SOCK_DGRAM, NETLINK_ROUTE),
 
+	SET_ID_OPEN(open, 2, O_CREAT),
+	SET_ID_OPEN(open, 2, TMPFILE_BIT),
+	SET_ID_OPEN(openat, 3, O_CREAT),
+	SET_ID_OPEN(openat, 3, TMPFILE_BIT),
+	REPORT_WHEN(WRITES_NATIVE, creat, ARG(1, S_ISUID, S_ISUID)),
+	REPORT_WHEN(WRITES_NATIVE, creat, ARG(1, S_ISGID, S_ISGID)),
+	SET_ID(chmod, 1),
+	SET_ID(fchmod, 1),
+	SET_ID(fchmodat, 2),
+	SET_ID(fchmodat2, 2),
+
 	/* Without an address to it, sendto is a write to whatever the descriptor is connected to. */
 	PERMIT(sendto, ARG(4, U64, 0)),
 
@@ -258,6 +285,23 @@ static const struct base {
 	{ NR_mq_unlink, NO_IPCNS, ENOSYS },
 };
 
+static enum level stricter(enum level a, enum level b)
+{
+	return a < b ? a : b;
+}
+
+/* What openat2 and an open for reading and writing need: everything open can do. */
+static enum level open_level(const struct plan *plan)
+{
+	return stricter(plan->level[PLAN_READ], plan->level[PLAN_WRITE]);
+}
+
+/* Writing is left to the kernel where reading is, too: else rules about flags and about modes would speak of the same calls. */
+static enum level write_level(const struct plan *plan)
+{
+	return plan->level[PLAN_WRITE] == LEVEL_NATIVE ? stricter(LEVEL_NATIVE, plan->level[PLAN_READ]) : plan->level[PLAN_WRITE];
+}
+
 static bool holds(const struct plan *plan, enum when when)
 {
 	switch (when) {
@@ -279,6 +323,10 @@ static bool holds(const struct plan *plan, enum when when)
 		return plan->level[PLAN_SOCKET] == LEVEL_NATIVE && !plan->ring_sends;
 	case RINGS:
 		return plan->level[PLAN_RING] == LEVEL_EMULATE;
+	case WRITES_NATIVE:
+		return write_level(plan) == LEVEL_NATIVE;
+	case CHANGE_NATIVE:
+		return plan->level[PLAN_CHANGE] == LEVEL_NATIVE;
 	}
 	return false;
 }
@@ -298,15 +346,24 @@ uint32_t narrow_level_action(enum level level)
 	return SCMP_ACT_ERRNO(EACCES);
 }
 
-static enum level stricter(enum level a, enum level b)
+/*
+ * Calls that stay performed where the plan leaves their family to the kernel: what lies in memory may hold a mode with set-id bits, device
+ * nodes are told apart there, and links are wanted in the record (monitor/left_links.c).
+ */
+static bool stays_performed(const struct plan *plan, const struct sys_row *row)
 {
-	return a < b ? a : b;
-}
-
-/* What openat2 and an open for reading and writing need: everything open can do. */
-static enum level open_level(const struct plan *plan)
-{
-	return stricter(plan->level[PLAN_READ], plan->level[PLAN_WRITE]);
+	switch (row->nr) {
+	case NR_openat2:
+		return write_level(plan) == LEVEL_NATIVE;
+	case NR_mknod:
+	case NR_mknodat:
+	case NR_symlink:
+	case NR_symlinkat:
+	case NR_file_setattr:
+		return plan->level[PLAN_CHANGE] == LEVEL_NATIVE;
+	default:
+		return false;
+	}
 }
 
 uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
@@ -339,8 +396,10 @@ uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
 		return SCMP_ACT_NOTIFY;
 	case CLASS_RECHECK:
 	case CLASS_EMULATE:
+		if (stays_performed(plan, row))
+			return SCMP_ACT_NOTIFY;
 		if (row->nr == NR_creat)
-			return narrow_level_action(plan->level[PLAN_WRITE]);
+			return narrow_level_action(write_level(plan));
 		/* Its flags lie in memory, so it may be any open, O_PATH included. */
 		if (row->nr == NR_openat2)
 			return narrow_level_action(stricter(open_level(plan), plan->level[PLAN_META]));
@@ -387,7 +446,7 @@ static int add_open(const struct plan *plan, scmp_filter_ctx ctx, int nr, unsign
 		enum level level;
 	} kinds[] = {
 		{ O_PATH | O_ACCMODE | O_CREAT | O_TRUNC | tmpfile, 0, plan->level[PLAN_READ] },
-		{ O_PATH | O_ACCMODE, O_WRONLY, plan->level[PLAN_WRITE] },
+		{ O_PATH | O_ACCMODE, O_WRONLY, write_level(plan) },
 		{ O_PATH, O_PATH, stricter(plan->level[PLAN_READ], plan->level[PLAN_META]) },
 	};
 

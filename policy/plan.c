@@ -12,9 +12,11 @@
  *   host's affair.
  * - A mask stands where a hidden object was, so that the name shows in a list: told as a gap of LIST, which
  *   nothing could hold.
- * - Nothing that writes is left to the kernel. A FIFO or a socket under a read-only mount can be opened for
- *   writing and connected to, workspace and home are mounted writable whatever the rules say of them, and
- *   set-id bits a guest gives a file would stay on it outside.
+ * - A FIFO or a socket under a read-only mount can be opened for writing and connected to, workspace and home are mounted
+ *   writable whatever the rules say of them, what a descriptor of the host's leads to has that one's mount, and set-id bits a
+ *   guest gives a file would stay on it outside. So what writes is left to the kernel only with a domain of Landlock's about
+ *   opens for writing, with a write rule for each writable mount (FLOOR_VIEW_WRITES), where no record is wanted, and where no rule takes
+ *   something away inside (Landlock cannot). Calls with a mode that has such a bit stay notified (policy/narrow.c).
  * - Landlock can only allow, by hierarchy: a restriction below something allowed is held at most for what exists
  *   at start (the floor allows the rest entry by entry), which is enough for exec, not for hide. It does not
  *   speak of metadata, chdir, Unix sockets or O_PATH: of the guest's paths it holds execve alone.
@@ -46,6 +48,7 @@ enum cond {
 	COND_DENY_GLOB = 1 << 9,    /* a deny-exec rule with globs */
 	COND_DENY_INSIDE = 1 << 10, /* a deny-exec rule inside a writable place that executes */
 	COND_DENY_ARGS = 1 << 11,   /* a deny-exec rule about arguments */
+	COND_GUARDED = 1 << 12,	    /* a rule takes something away from what is writable, or may */
 };
 
 #define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
@@ -72,6 +75,11 @@ static const struct row rows[] = {
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_RECORD, LEVEL_OBSERVE,
 	  "the mount view holds every read and hide rule; looked at for the record", NULL, false },
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
+
+	{ PLAN_WRITE, FLOOR_VIEW | FLOOR_VIEW_WRITES, VIEW_READS | COND_GUARDED, WISH_NO_RECORD, LEVEL_NATIVE,
+	  "mounts and a Landlock domain hold every write rule, and no rule lies inside what is writable", NULL, false },
+	{ PLAN_CHANGE, FLOOR_VIEW | FLOOR_VIEW_WRITES, VIEW_READS | COND_GUARDED, WISH_NO_RECORD, LEVEL_NATIVE,
+	  "mounts hold every write rule, and no rule lies inside what is writable", NULL, false },
 
 	{ PLAN_META, FLOOR_VIEW, VIEW_READS, WISH_ANY, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
 
@@ -127,13 +135,13 @@ static const struct {
 } otherwise[PLAN_COUNT] = {
 	[PLAN_READ] = {LEVEL_EMULATE, "no proven part of the floor holds these read and hide rules"},
 	[PLAN_WRITE] = {LEVEL_EMULATE,
-			"a read-only mount does not stop writing to a FIFO: no part of the floor holds write and "
-			"protect rules"},
+			"the floor holds write rules where no other rule lies inside what is writable, no record is wanted "
+			"(audit.reads: off), and standard descriptors are no files"},
 	[PLAN_META] = {LEVEL_EMULATE,
 		       "no proven part of the floor holds these read and hide rules for metadata"},
 	[PLAN_CHANGE] =
 		{LEVEL_EMULATE,
-		 "no proven part of the floor holds write and protect rules for names and metadata"},
+		 "the floor holds write rules for names and metadata only where it does for opens, see write"},
 	[PLAN_LIST] = {LEVEL_EMULATE, "no proven part of the floor keeps these hidden names out of lists"},
 	[PLAN_CHDIR] = {LEVEL_DENY, ""},
 	[PLAN_EXEC] = {LEVEL_DENY,
@@ -164,6 +172,8 @@ static const struct {
 	{COND_HIDE_INSIDE, PATH_KEYS, "a hide rule lies inside a writable place, or is lifted in part: no mount can hold it"},
 	{COND_ALLOW_GLOB, PATH_KEYS,
 	 "a read or write rule has globs: names that do not exist yet cannot be mounted"},
+	{COND_GUARDED, KEY(PLAN_WRITE) | KEY(PLAN_CHANGE),
+	 "a rule takes something away inside what is writable, or may: no mount is made there"},
 	{COND_NOT_ALL_READ, PATH_KEYS, "the mount view shows more of the system than the read rules name"},
 	{COND_EXEC_GLOB, KEY(PLAN_EXEC), "an exec rule has globs, and exec cannot be emulated"},
 	{COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
@@ -249,6 +259,20 @@ bool policy_hides_within(const struct policy *p, size_t i)
 	       (hide_conds(p, i) & (COND_HIDE_GLOB | COND_HIDE_INSIDE)) != 0;
 }
 
+/* Whether the restriction I may speak of something in a writable place; a read rule restricts where a write rule allows more. */
+static unsigned int guard_conds(const struct policy *p, size_t i)
+{
+	const struct rule *r = &p->rules[i];
+	uint32_t write = longest(p, RULE_WRITE, r->pattern), read = longest(p, RULE_READ, r->pattern);
+
+	if (!p->literal[i] || r->floating)
+		return COND_GUARDED;
+	if (!write || (r->kind == RULE_READ && write >= p->weight[i]))
+		return 0;
+	/* As for reading: what bears a hidden name in there is none of the host's. */
+	return r->kind == RULE_HIDE && is_private(p, r->pattern, write > read ? write : read) ? 0 : COND_GUARDED;
+}
+
 static unsigned int allow_conds(const struct policy *p, size_t i)
 {
 	const struct rule *r = &p->rules[i];
@@ -302,11 +326,17 @@ static unsigned int conds(const struct policy *p)
 			continue;
 		switch (p->rules[i].kind) {
 		case RULE_HIDE:
-			c |= hide_conds(p, i);
+			c |= hide_conds(p, i) | guard_conds(p, i);
 			break;
 		case RULE_READ:
+			c |= allow_conds(p, i) | guard_conds(p, i);
+			break;
 		case RULE_WRITE:
 			c |= allow_conds(p, i);
+			break;
+		case RULE_PROTECT:
+		case RULE_KEYS:
+			c |= guard_conds(p, i);
 			break;
 		case RULE_EXEC:
 			if (!p->literal[i])
@@ -316,8 +346,6 @@ static unsigned int conds(const struct policy *p)
 			c |= deny_conds(p, i);
 			break;
 		case RULE_NONE:
-		case RULE_PROTECT:
-		case RULE_KEYS:
 		case RULE_EXCEPT:
 		case RULE_KIND_COUNT:
 			break;
@@ -535,6 +563,8 @@ const char *plan_fact_name(enum floor_fact f)
 		return "tracer";
 	case FLOOR_STDIO:
 		return "stdio";
+	case FLOOR_VIEW_WRITES:
+		return "view-writes";
 	}
 	return "none";
 }

@@ -522,7 +522,7 @@ static struct reply do_open(struct call *c, const struct open_args *a)
 		return call_refuse_plain(c, EACCES);
 	/* Flags in memory can turn into a write after we looked: only where the floor holds both. */
 	if (level >= LEVEL_OBSERVE && a->in_memory &&
-	    (c->s->plan->level[PLAN_READ] < LEVEL_OBSERVE || c->s->plan->level[PLAN_WRITE] < LEVEL_OBSERVE))
+	    (c->s->plan->level[PLAN_READ] < LEVEL_OBSERVE || c->s->plan->level[PLAN_WRITE] != LEVEL_OBSERVE))
 		level = c->level = LEVEL_EMULATE;
 	return level >= LEVEL_OBSERVE ? open_observed(c, a) : open_emulated(c, a);
 }

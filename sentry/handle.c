@@ -58,6 +58,9 @@ enum level call_set_key(struct call *c, enum plan_key key)
 {
 	c->key = key;
 	c->level = key < PLAN_COUNT ? c->s->plan->level[key] : LEVEL_EMULATE;
+	/* What of these the filter hands over nevertheless it does by value, because the kernel would do what it must not. */
+	if (c->level == LEVEL_NATIVE && (key == PLAN_WRITE || key == PLAN_CHANGE))
+		c->level = LEVEL_EMULATE;
 	return c->level;
 }
 

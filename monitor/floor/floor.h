@@ -58,6 +58,7 @@ struct places {
 	const struct policy *policy;	   /* says which writable mounts execute; NULL: none */
 	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
 	bool home_host;			   /* home_source is the real home, shown as it is and not to be written */
+	bool writes_held;		   /* what may be written is the mounts' alone to hold */
 	const struct tmpfs_list *tmpfs;	   /* the run's options own it */
 	bool *exec_tmpfs;		   /* for each of them: does the policy let what lies there execute? */
 };
@@ -140,6 +141,9 @@ int view_apart(void);
 /* etc.c: passwd, group, resolv.conf over the view at ROOT. */
 int etc_mount(int root, const struct places *p, const struct floor_ids *ids);
 
+/* writes.c: whether POLICY has a write rule for everything a view of P mounts writable. */
+bool floor_writes_named(const struct places *p, const struct policy *policy);
+
 /* proc.c: a detached procfs of the calling process's pid namespace. */
 int proc_detached(void);
 /* Mounts the guest's /proc (called by the nested pid namespace's first process) and masks it. */
@@ -162,8 +166,12 @@ int landlock_abi(void);
  * Restricts the calling thread. RET_FACTS: FLOOR_LANDLOCK_*.
  */
 int landlock_bare(const struct policy *policy, const struct net_policy *net, uint16_t names_port, uint32_t *ret_facts);
-/* With a view: device nodes, signals and abstract sockets only; paths are the view's. */
-int landlock_view(uint32_t *ret_facts);
+/*
+ * With a view: device nodes, signals and abstract sockets only; paths are the view's. WRITES, not NULL: nothing is opened for writing
+ * but what its write rules name, and what standard descriptors are that is no file. Called once the view is the root directory, with the
+ * guest's /proc.
+ */
+int landlock_view(const struct policy *writes, uint32_t *ret_facts);
 /*
  * BARE: the guest's own domain within that of sentry and init, whose signals (and, by Landlock's rule about tracing,
  * memory) are then out of its reach also where the kernel sends them for it (F_SETOWN with F_SETSIG). Linux 6.12.

@@ -5,7 +5,8 @@
  * rule names below an allowed directory is carved out: the directory's entries are allowed one by one, except
  * the hidden ones. What is created beside them later is refused until the next run. The domain binds the
  * sentry too. With a view: paths are the view's affair (and a view can be widened during a run, a domain
- * cannot); the domain holds device nodes, signals and abstract sockets.
+ * cannot); the domain holds device nodes, signals and abstract sockets, and, where the plan leaves writing to the kernel, what
+ * may be opened for writing, since a read-only mount says nothing of the FIFOs in it.
  *
  * Should: claim a fact only for what the running kernel's ABI enforces.
  * Mustn't: allow a path because a rule could not be resolved.
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -92,19 +94,67 @@ static int ruleset_new(struct ruleset_attr a, int abi)
 	return fd < 0 ? err_now() : (int)fd;
 }
 
-int landlock_view(uint32_t *ret_facts)
+static int allow_beneath(int ruleset, int fd, uint64_t access)
+{
+	struct landlock_path_beneath_attr a = {.allowed_access = access, .parent_fd = fd};
+	return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &a, 0) < 0 ? err_now() : 0;
+}
+
+/* Terminals, null devices and FIFOs the command is given lie outside the view; it may have them again by their names in /proc. */
+static int allow_stdio(int ruleset)
+{
+	int r = 0;
+	for (int fd = 0; r == 0 && fd < 3; fd++) {
+		struct stat st;
+		if (fstat(fd, &st) < 0 || !(S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)))
+			continue;
+		r = allow_beneath(ruleset, fd, LANDLOCK_ACCESS_FS_WRITE_FILE);
+		if (r == -EBADFD) /* no file system: a pipe, never refused */
+			r = 0;
+	}
+	return r;
+}
+
+/* Names may move between directories (a domain that does not speak of that refuses it), and only write rules' objects be written. */
+static int allow_writes(int ruleset, const struct policy *policy)
+{
+	AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? err_now() : allow_beneath(ruleset, root, LANDLOCK_ACCESS_FS_REFER);
+	for (size_t i = 0; r == 0 && i < policy_rule_count(policy); i++) {
+		const struct rule *rule = policy_rule(policy, i);
+		if (rule->kind != RULE_WRITE || rule->literal_len != strlen(rule->pattern) ||
+		    policy_path(policy, OP_WRITE, rule->pattern, rule->literal_len).kind != VERDICT_ALLOW)
+			continue;
+		/* What a link leads to has another name, of which the rule does not speak. */
+		struct open_how how = {.flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS};
+		AUTO_FD int fd = (int)syscall(SYS_openat2, AT_FDCWD, rule->pattern, &how, sizeof(how));
+		if (fd >= 0) /* else nothing is there, nor can anything come there */
+			r = allow_beneath(ruleset, fd, LANDLOCK_ACCESS_FS_WRITE_FILE);
+	}
+	return r == 0 ? allow_stdio(ruleset) : r;
+}
+
+int landlock_view(const struct policy *writes, uint32_t *ret_facts)
 {
 	int abi = landlock_abi();
+	uint64_t fs = DEVICES;
+	if (writes != NULL && abi < 2)
+		return -EOPNOTSUPP;
 	if (abi == 0)
 		return 0;
-	AUTO_FD int ruleset = ruleset_new(
-		(struct ruleset_attr){.handled_access_fs = DEVICES, .scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL},
-		abi);
+	if (writes != NULL)
+		fs |= LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REFER;
+	AUTO_FD int ruleset =
+		ruleset_new((struct ruleset_attr){.handled_access_fs = fs, .scoped = SCOPE_ABSTRACT | SCOPE_SIGNAL}, abi);
 	if (ruleset < 0)
 		return ruleset;
-	int r = restrict_self(ruleset);
+	int r = writes != NULL ? allow_writes(ruleset, writes) : 0;
+	if (r == 0)
+		r = restrict_self(ruleset);
 	if (r == 0 && abi >= 6)
 		*ret_facts |= FLOOR_LANDLOCK_SCOPE;
+	if (r == 0 && writes != NULL)
+		*ret_facts |= FLOOR_VIEW_WRITES;
 	return r;
 }
 

@@ -292,6 +292,21 @@ static int hide_close(int root, const struct places *p, const struct policy *pol
 	return 0;
 }
 
+/* Nor in what covers other people's homes. */
+static int close_homes(int root, const struct places *p)
+{
+	for (size_t i = 0; i < ARRAY_LEN(homes); i++) {
+		struct statx sx;
+		if (strcmp(p->home, homes[i]) == 0)
+			continue;
+		AUTO_FD int at = open_in(root, homes[i], O_PATH | O_NOFOLLOW);
+		if (at >= 0 && statx(at, "", AT_EMPTY_PATH, STATX_TYPE, &sx) == 0 &&
+		    (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 && mount_attrs(at, MOUNT_ATTR_RDONLY, 0, false) < 0)
+			return err_now();
+	}
+	return 0;
+}
+
 static int dev_node(int root, int dev, const char *name)
 {
 	char path[32];
@@ -581,6 +596,8 @@ int view_build(const struct places *p, const struct floor_ids *ids, const struct
 	}
 	if (r == 0)
 		r = hide_close(s->root, p, policy);
+	if (r == 0 && p->writes_held)
+		r = close_homes(s->root, p);
 	if (r == 0) {
 		*ret_stage = "pivot_root";
 		r = enter(s->root);

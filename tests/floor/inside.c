@@ -162,6 +162,7 @@ int inside_main(const char *list, const char *provers)
 		{ "inside_chdir", inside_chdir },     { "inside_exec", inside_exec },	{ "inside_watch", inside_watch },
 		{ "inside_socket", inside_socket },   { "inside_signal", inside_signal }, { "inside_process", inside_process },
 		{ "inside_trace", inside_trace },     { "inside_write", inside_write },
+		{ "inside_change", inside_change },
 	};
 	struct inside in = { .n = 0 };
 	int r = read_list(list, &in);

@@ -57,7 +57,7 @@ void said_object(const char *prover, const char *name, const struct object *o, c
 
 typedef void prover_fn(const struct inside *in);
 prover_fn inside_read, inside_meta, inside_list, inside_chdir, inside_exec, inside_watch, inside_socket, inside_signal,
-	inside_process, inside_trace, inside_write;
+	inside_process, inside_trace, inside_write, inside_change;
 
 /* The main of what runs inside: LIST names the file of objects and targets, PROVERS is a comma-separated list of names. */
 int inside_main(const char *list, const char *provers);

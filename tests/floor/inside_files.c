@@ -123,9 +123,75 @@ void inside_read(const struct inside *in)
 	}
 }
 
-/*
- * Of no pair: shows why no write is left to the kernel. A read-only mount stops no writing to what is not stored in it.
- */
+/* ---- open for writing ------------------------------------------------------------------------------- */
+
+/* creat() empties what it opens: files only, not programs. */
+static int write_one(int dirfd, const char *path, const struct object *o, size_t how, const char **ret_name)
+{
+	static const struct {
+		const char *name;
+		int flags;
+	} ways[] = { { "openat", O_WRONLY }, { "openat", O_RDWR | O_APPEND }, { "openat", O_WRONLY | O_CREAT }, { "open", O_WRONLY },
+		     { "openat2", O_WRONLY }, { "creat", 0 }, { "open", O_RDONLY | O_TRUNC } };
+	struct open_how in = { .flags = (uint64_t)(O_WRONLY | O_NONBLOCK | O_CLOEXEC) };
+
+	if (how >= ARRAY_LEN(ways)) {
+		errno = ENOENT;
+		return -2;
+	}
+	*ret_name = ways[how].name;
+	if ((how == 3 || how >= 5) && dirfd != AT_FDCWD)
+		return -3;
+	if (how >= 5 && o->kind != KIND_FILE)
+		return -3;
+	/* A reader and writer at once needs no other end. */
+	switch (how) {
+	case 3:
+		return (int)syscall(SYS_open, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+	case 4:
+		return (int)syscall(SYS_openat2, dirfd, path, &in, sizeof(in));
+	case 5:
+		return (int)syscall(SYS_creat, path, 0644);
+	case 6:
+		return (int)syscall(SYS_open, path, O_RDONLY | O_TRUNC | O_CLOEXEC, 0);
+	default:
+		return (int)syscall(SYS_openat, dirfd, path, ways[how].flags | O_NONBLOCK | O_CLOEXEC, 0644);
+	}
+}
+
+static void write_object(const struct object *o, const struct route *r)
+{
+	const char *name = "";
+	int fd;
+
+	for (size_t how = 0; (fd = write_one(r->dirfd, r->path, o, how, &name)) != -2; how++) {
+		int err = fd < 0 ? errno : 0;
+		if (fd == -3)
+			continue;
+		if (fd >= 0)
+			close(fd);
+		said("inside_write", name, o, r, OP_WRITE, err, true);
+	}
+}
+
+/* A directory: new files in it, with and without a name. */
+static void write_in(const struct object *o, const struct route *r)
+{
+	char path[4200];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/made-w", r->path) >= (int)sizeof(r->path))
+		return;
+	fd = openat(r->dirfd, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	said("inside_write", "openat", o, r, OP_WRITE, fd < 0 ? errno : 0, true);
+	if (fd >= 0)
+		(void)unlinkat(r->dirfd, path, 0);
+	close(fd);
+	fd = openat(r->dirfd, r->path, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	said("inside_write", "openat", o, r, OP_WRITE, fd < 0 ? errno : 0, true);
+	close(fd);
+}
+
 void inside_write(const struct inside *in)
 {
 	struct route routes[ROUTES_MAX];
@@ -134,16 +200,11 @@ void inside_write(const struct inside *in)
 		const struct object *o = &in->v[i];
 		size_t n = routes_make(in, o, routes);
 		int reader = o->kind == KIND_FIFO ? open(o->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
-		for (size_t k = 0; o->kind != KIND_DIR && o->kind != KIND_LINK && k < n; k++) {
-			int fd = openat(routes[k].dirfd, routes[k].path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
-			int err = fd < 0 ? errno : 0;
-			if (fd >= 0)
-				close(fd);
-			if (err == 0)
-				said("inside_write", "openat", o, &routes[k], OP_WRITE, 0, true);
+		for (size_t k = 0; o->kind != KIND_LINK && k < n; k++)
+			if (o->kind == KIND_DIR)
+				write_in(o, &routes[k]);
 			else
-				said_object("inside_write", "openat", o, routes[k].name, OP_WRITE, err, 0, 0);
-		}
+				write_object(o, &routes[k]);
 		if (reader >= 0)
 			close(reader);
 		routes_close(routes, n);

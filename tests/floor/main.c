@@ -57,6 +57,7 @@ struct scenario {
 	const char *options[OPTIONS_MAX];
 	bool held;    /* standard input is a program of the workspace's, opened before the start */
 	bool control; /* the plan emulates here, and the test must find that the floor does not hold the rules */
+	bool home_there; /* home and program lie in the fixture: what is shown below /tmp lies in a writable place of the run's own */
 	const char *force; /* control: the prover that is run nevertheless */
 };
 
@@ -72,6 +73,9 @@ static const struct scenario scenarios[] = {
 	{ .name = "dev", .options = { "--profile", "dev", "--hide", "PUB/secret" } },
 	{ .name = "hidden in the workspace", .options = { "--hide", "WS/secret" }, .control = true, .force = "inside_meta" },
 	{ .name = "writing to a FIFO", .options = { "--hide", "PUB/secret" }, .control = true, .force = "inside_write" },
+	{ .name = "writes left to the kernel", .options = { "--policy", "POLICY", "--write", "WR", "--hide", "PUB/secret" },
+	  .home_there = true },
+	{ .name = "changing what is protected", .options = { "--protect", "WS/secret" }, .control = true, .force = "inside_change" },
 	{ .name = "a file held before", .held = true },
 	{ .name = "a file held before, its gap", .held = true, .control = true, .force = "inside_exec" },
 	{ .name = "no exec inside exec", .options = { "--write", "WS/dir" }, .control = true, .force = "inside_exec" },
@@ -88,7 +92,7 @@ static const struct {
 };
 
 static struct {
-	char self[4096], pub[4096], ws[4096], ex[4096], wr[4096], deep[4096], list[4200];
+	char self[4096], pub[4096], ws[4096], ex[4096], wr[4096], deep[4096], list[4200], policy[4200];
 	struct truth v[OBJECTS_MAX];
 	size_t n;
 	int tests, failed;
@@ -279,6 +283,20 @@ static void know_system(void)
 	}
 }
 
+/* A policy of which the floor can hold all, and nobody wants a record. */
+static void write_policy(void)
+{
+	put(g.policy, 0644,
+	    "version: 1\n"
+	    "filesystem:\n"
+	    "  home: host\n"
+	    "  read: [/]\n"
+	    "  exec: [/, \"${workspace}\"]\n"
+	    "  write: [/dev/null, /dev/zero, /dev/full, /dev/tty, /dev/ptmx, /dev/pts, /proc, \"${workspace}\", \"${scratch}\"]\n"
+	    "  tmpfs: [/tmp, /var/tmp, /dev/shm, /run]\n"
+	    "audit: {reads: off}\n");
+}
+
 /* ---- one scenario -------------------------------------------------------------------------------------- */
 
 static const char *place(const char *option)
@@ -286,7 +304,8 @@ static const char *place(const char *option)
 	static const struct {
 		const char *name;
 		const char *dir;
-	} v[] = { { "PUB", g.pub }, { "WS", g.ws }, { "EX", g.ex }, { "WR", g.wr }, { "LONG", g.deep }, { "PROG", g.self } };
+	} v[] = { { "PUB", g.pub }, { "WS", g.ws }, { "EX", g.ex }, { "WR", g.wr }, { "LONG", g.deep }, { "PROG", g.self },
+		{ "POLICY", g.policy } };
 
 	for (size_t i = 0; i < ARRAY_LEN(v); i++) {
 		size_t n = strlen(v[i].name);
@@ -531,6 +550,19 @@ static void judge(const struct scenario *s, const struct count *c, const char *w
 		tap(wanted[0] == '\0', s->name, wanted[0] == '\0' ? "nothing is left to the kernel" : "nothing ran");
 }
 
+static void home_is(const struct scenario *s)
+{
+	static char home[4096];
+
+	if (home[0] == '\0')
+		(void)snprintf(home, sizeof(home), "%s", getenv("HOME"));
+	(void)setenv("HOME", s->home_there ? in(g.pub, "/dir") : home, 1);
+	if (s->home_there)
+		(void)setenv("XDG_STATE_HOME", in(home, "/.local/state"), 1);
+	else
+		(void)unsetenv("XDG_STATE_HOME");
+}
+
 static void scenario(const struct scenario *s, enum floor_mode mode)
 {
 	struct count counts[16] = { { .calls = 0 } };
@@ -543,15 +575,18 @@ static void scenario(const struct scenario *s, enum floor_mode mode)
 	size_t size = 0;
 	int argc = 0;
 
+	home_is(s);
+	/* What is shown below /tmp is read-only inside a writable place. */
+	char *self = strdup(s->home_there ? in(g.ex, "/prog") : g.self);
 	argv[argc++] = (char[]){ "run" };
 	argv[argc++] = (char[]){ "--quiet" };
 	argv[argc++] = (char[]){ "--exec" };
-	argv[argc++] = g.self;
+	argv[argc++] = self;
 	/* What lies in the fixture is in sight of `read /`; the list of objects is in the workspace. */
 	for (size_t i = 0; s->options[i] != NULL; i++)
 		argv[argc++] = strdup(place(s->options[i]));
 	argv[argc++] = (char[]){ "--" };
-	argv[argc++] = g.self;
+	argv[argc++] = self;
 	argv[argc++] = (char[]){ "inside" };
 	argv[argc++] = g.list;
 	argv[argc++] = provers;
@@ -579,7 +614,7 @@ static void scenario(const struct scenario *s, enum floor_mode mode)
 		return;
 	}
 	/* What the kernel alone holds: without the tracer, who would be asked where it does not. */
-	struct plan_wish wish = { .record_reads = true };
+	struct plan_wish wish = { .record_reads = o.audit_reads != AUDIT_OFF };
 	plan_make(p.policy, p.plan.floor & ~(uint32_t)FLOOR_TRACER, &wish, &p.plan);
 	g.control = s->control;
 	choose(s, &p, provers, sizeof(provers));
@@ -598,7 +633,7 @@ static void scenario(const struct scenario *s, enum floor_mode mode)
 	know("wr-prog", KIND_PROG, in(g.wr, "/prog"), in(g.wr, "/prog"));
 	if (s->held)
 		know("held", KIND_PROG, "/proc/self/fd/0", in(g.ws, "/prog"));
-	know("self", KIND_PROG, g.self, g.self);
+	know("self", KIND_PROG, self, self);
 	know_system();
 	know_own(&p);
 	write_list(&p, &out);
@@ -621,6 +656,7 @@ static void scenario(const struct scenario *s, enum floor_mode mode)
 	free(line);
 	prepare_free(&p);
 	run_options_clear(&o);
+	free(self);
 }
 
 /* Every call of the families was made; those that only write or are always performed by gabion are not of the pairs. */
@@ -631,7 +667,8 @@ static void check_complete(uint32_t floor)
 		const char *prover;
 		const char *not ;
 	} v[] = {
-		{ FAM_OPEN, "inside_read", "creat" },	  { FAM_META, "inside_meta", "" },	{ FAM_LIST, "inside_list", "" },
+		{ FAM_OPEN, "inside_read", "creat" },	  { FAM_OPEN, "inside_write", "" },
+		{ FAM_CHANGE, "inside_change", "" },	  { FAM_META, "inside_meta", "" },	{ FAM_LIST, "inside_list", "" },
 		{ FAM_CHDIR, "inside_chdir", "" },	  { FAM_EXEC, "inside_exec", "memfd_create" },
 		{ FAM_WATCH, "inside_watch", "" },	  { FAM_SIGNAL, "inside_signal", "" },
 		{ FAM_PROCESS, "inside_process", "" },	  { FAM_TRACE, "inside_trace", "" },
@@ -689,6 +726,7 @@ int main(int argc, char **argv)
 	(void)snprintf(g.ex, sizeof(g.ex), "%s/ex", argv[1]);
 	(void)snprintf(g.wr, sizeof(g.wr), "%s/wr", argv[1]);
 	(void)snprintf(g.list, sizeof(g.list), "%s/list", g.ws);
+	(void)snprintf(g.policy, sizeof(g.policy), "%s/policy.yaml", g.pub);
 	dir(g.pub);
 	dir(g.ex);
 	if (mkdir(g.wr, 0777) < 0)
@@ -699,6 +737,9 @@ int main(int argc, char **argv)
 	tree(g.ws);
 	deep_tree();
 	(void)floor_expect(&facts);
+	if ((facts & FLOOR_VIEW) && landlock_abi() >= 2)
+		facts |= FLOOR_VIEW_WRITES;
+	write_policy();
 	enum floor_mode mode = facts & FLOOR_VIEW ? prepare_mode() : FLOOR_BARE;
 	launch_signals_save();
 	for (size_t i = 0; i < ARRAY_LEN(scenarios); i++)

@@ -23,7 +23,7 @@ struct made {
 
 static struct made make(const char *const *rules, uint32_t floor, bool all)
 {
-	struct plan_wish wish = { .mediate_all = all, .record_reads = true };
+	struct plan_wish wish = { .mediate_all = all, .record_reads = (floor & FLOOR_VIEW_WRITES) == 0 };
 	struct policy_builder *b;
 	struct policy *p;
 	struct made m = { .plan = PLAN_NULL };
@@ -70,6 +70,30 @@ static void cases(void **state)
 		{ plain, VIEW, false, NR_bind, { 3 }, NOTIFY },
 		{ plain, VIEW, true, NR_newfstatat, { FDCWD }, NOTIFY },
 		{ plain, VIEW, true, NR_kill, { 1, 9 }, ALLOW },
+		/* Where Landlock holds what is opened for writing: the kernel's, but for set-id bits, which memory may hold too,
+		 * device nodes and links. */
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_openat, { FDCWD, 0, O_WRONLY | O_CREAT, 01777 }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_openat, { FDCWD, 0, O_WRONLY | O_CREAT, 04755 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_openat, { FDCWD, 0, O_RDWR | O_CREAT, 02755 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_openat, { FDCWD, 0, O_RDWR | O_TMPFILE, HIGH | 06700 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_openat, { FDCWD, 0, O_WRONLY, 04755 }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_open, { 0, O_WRONLY | O_CREAT, 04755 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_open, { 0, O_RDWR | O_TRUNC, 0 }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_creat, { 0, 0755 }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_creat, { 0, 02755 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_openat2, { FDCWD }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_unlinkat, { FDCWD }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_renameat2, { FDCWD }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_chmod, { 0, 01777 }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_chmod, { 0, 04000 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_fchmod, { 3, 02000 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_fchmodat, { FDCWD, 0, 06755 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_fchmodat2, { FDCWD, 0, 04755 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_fchmodat2, { FDCWD, 0, 0755 }, ALLOW },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_symlinkat, { 0 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, false, NR_mknod, { 0, 0644 }, NOTIFY },
+		{ plain, VIEW | FLOOR_VIEW_WRITES, true, NR_unlinkat, { FDCWD }, NOTIFY },
+		{ hidden, VIEW | FLOOR_VIEW_WRITES, false, NR_unlinkat, { FDCWD }, NOTIFY },
 		/* A glob is beyond every floor. */
 		{ hidden, VIEW, false, NR_newfstatat, { FDCWD }, NOTIFY },
 		{ hidden, VIEW, false, NR_inotify_add_watch, { 3 }, NOTIFY },
@@ -144,6 +168,7 @@ static const struct {
 } worlds[] = {
 	{ plain, VIEW, false }, { plain, VIEW, true },	{ plain, BARE_FLOOR, false }, { plain, 0, false },
 	{ hidden, VIEW, false }, { nothing, VIEW, false }, { nothing, 0, false },     { hidden, BARE_FLOOR, true },
+	{ plain, VIEW | FLOOR_VIEW_WRITES, false },
 };
 
 /* Every row in every world, each argument at each value: never more than class and level allow. */

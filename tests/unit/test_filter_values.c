@@ -54,9 +54,15 @@ static enum level min_level(enum level a, enum level b)
 	return a < b ? a : b;
 }
 
-static int model_open(const struct plan *p, uint32_t flags)
+/* Writing is native with reading only, and then not what creates with a set-id bit. */
+static int model_open(const struct plan *p, uint32_t flags, uint64_t mode)
 {
 	enum level reading = p->level[PLAN_READ], writing = p->level[PLAN_WRITE];
+
+	if (writing == LEVEL_NATIVE)
+		writing = reading;
+	if (writing == LEVEL_NATIVE && (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))) && (mode & 06000))
+		return NOTIFY;
 
 	if (flags & O_PATH)
 		return level_action(min_level(reading, p->level[PLAN_META]));
@@ -81,17 +87,20 @@ static void model_opens(void **state)
 		assert_int_equal(filter_build(&p, &prog), 0);
 		for (int n = 0; n < 2000; n++) {
 			const uint64_t f = likely(flags, ARRAY_LEN(flags)) | likely(flags, ARRAY_LEN(flags));
-			const uint64_t at[6] = { any(), any(), f, any(), any(), any() };
-			const uint64_t plain[6] = { any(), f, any(), any(), any(), any() };
-			int want = model_open(&p, (uint32_t)f);
+			const uint64_t mode = any() % 2 == 0 ? any() & ~UINT64_C(06000) : any();
+			const uint64_t at[6] = { any(), any(), f, mode, any(), any() };
+			const uint64_t plain[6] = { any(), f, mode, any(), any(), any() };
+			int want = model_open(&p, (uint32_t)f, mode);
 
 			assert_int_equal(run(&prog, NR_openat, at), want);
 			assert_int_equal(run(&prog, NR_open, plain), want);
 		}
-		assert_int_equal(run(&prog, NR_creat, NULL), level_action(p.level[PLAN_WRITE]));
-		assert_int_equal(run(&prog, NR_openat2, NULL),
-				 level_action(min_level(min_level(p.level[PLAN_READ], p.level[PLAN_WRITE]),
-							p.level[PLAN_META])));
+		const bool native = p.level[PLAN_WRITE] == LEVEL_NATIVE && p.level[PLAN_READ] == LEVEL_NATIVE;
+		const enum level most = min_level(min_level(p.level[PLAN_READ], p.level[PLAN_WRITE]), p.level[PLAN_META]);
+
+		assert_int_equal(run(&prog, NR_creat, NULL),
+				 level_action(p.level[PLAN_WRITE] == LEVEL_NATIVE ? p.level[PLAN_READ] : p.level[PLAN_WRITE]));
+		assert_int_equal(run(&prog, NR_openat2, NULL), native ? NOTIFY : level_action(most));
 		filter_free(&prog);
 	}
 }
