@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/xattr.h>
@@ -238,14 +239,16 @@ static void by_name(const struct object *o, const struct route *r)
 	}
 }
 
-/* Whether nothing can be made beside O, by its own path. Where O is what was mounted, its name is its parent's affair. */
+/* Whether nothing can be made beside O, by its own path. Where O is a writable mount its name is its parent's affair; a mask is to stay. */
 static bool is_closed(const struct object *o)
 {
 	char path[4200];
 	char *slash;
+	struct statvfs fs;
 	struct statx sx;
 
-	if (statx(AT_FDCWD, o->path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT))
+	if (statx(AT_FDCWD, o->path, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &sx) == 0 && (sx.stx_attributes & STATX_ATTR_MOUNT_ROOT) &&
+	    statvfs(o->path, &fs) == 0 && !(fs.f_flag & ST_RDONLY))
 		return false;
 
 	(void)snprintf(path, sizeof(path), "%s", o->path);
