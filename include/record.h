@@ -59,4 +59,15 @@ int record_eventfd(const struct record_ring *r);
 /* Dropped so far: refusals and others. */
 void record_dropped(const struct record_ring *r, uint64_t *ret_refused, uint64_t *ret_other);
 
+/* Limits that were met where no control group holds them (sentry/tally.h). Any thread. */
+enum record_limit {
+	RECORD_LIMIT_PIDS = 0, /* as many processes as allowed: looks that saw so */
+	RECORD_LIMIT_DATA,     /* a process with as much data as allowed: looks */
+	RECORD_LIMIT_MEMORY,   /* the tree had more memory than allowed: processes killed for it */
+	RECORD_LIMIT_COUNT
+};
+void record_limit_met(struct record_ring *r, enum record_limit what);
+/* How often. */
+void record_limits(const struct record_ring *r, uint64_t ret_met[RECORD_LIMIT_COUNT]);
+
 #endif

@@ -23,6 +23,9 @@ struct sentry_config {
 	int control;   /* SEQPACKET socket to the monitor: struct sentry_msg each way; its end is our end */
 	int tracer;    /* SEQPACKET socket to the tracer: struct tracer_msg (tracer_msg.h); its end is our end; -1: none */
 	bool memfd_exec; /* memory files may execute */
+	/* Limits no control group holds: to be counted (sentry/tally.h); 0: none. */
+	uint64_t count_memory;
+	uint64_t count_pids;
 	bool stacks;   /* the tracer takes a snapshot of who is refused */
 	pid_t init;    /* the guest's first process, in the sentry's pid namespace */
 	struct policy_builder *rules; /* to compile again when widened; the sentry's from now on */

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -190,6 +191,22 @@ static bool reap(pid_t main_pid, int channel, int *ret_status)
 	}
 }
 
+/* Are the processes held by an rlimit alone, so that nobody tells when it is met? */
+static bool probes(const struct init_config *cfg)
+{
+	return cfg->l->cgroup == NULL && cfg->l->o->pids > 1;
+}
+
+/* The command is gone: one less than allowed is what is left where the limit was met. */
+static bool pids_met(void)
+{
+	pid_t pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+
+	if (pid == 0)
+		_exit(0);
+	return pid < 0 && errno == EAGAIN;
+}
+
 static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int exec_report, int sigfd,
 			    int proc)
 {
@@ -223,6 +240,8 @@ static _Noreturn void serve(const struct init_config *cfg, pid_t main_pid, int e
 			forward(main_pid, &m);
 		}
 	}
+	if (gone && probes(cfg) && pids_met())
+		tell(cfg->channel, INIT_MSG_PIDS_MET, 0);
 	/* Nothing of the guest may outlive its command; the terminal and the pipes are quiet once this is
 	 * told. */
 	if (!cfg->nested)
@@ -315,7 +334,12 @@ _Noreturn void init_main(struct init_config *cfg)
 	close(0);
 	close(1);
 	close(2);
-	r = isolate_init(cfg->nested);
+	if (probes(cfg)) {
+		const rlim_t less = (rlim_t)l->o->pids - 1;
+
+		(void)setrlimit(RLIMIT_NPROC, &(struct rlimit){.rlim_cur = less, .rlim_max = less});
+	}
+	r = isolate_init(cfg->nested, probes(cfg));
 	if (r < 0)
 		_exit(EXIT_FAILURE);
 	serve(cfg, pid, exec_report[0], sigfd, proc);

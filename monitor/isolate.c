@@ -43,13 +43,13 @@ static int apply(const int *nrs, size_t n)
 
 /*
  * init.c: waits, reaps, tells.
- * Should: signal the guest's processes. Mustn't: open a file, make a process, gain memory that executes.
+ * Should: signal the guest's processes. Mustn't: open a file, gain memory that executes, make a process but as a probe (the lists' last).
  */
-int isolate_init(bool nested)
+int isolate_init(bool nested, bool probes)
 {
 	static const int in_namespace[] = {NR_read,	    NR_write,	       NR_poll,	      NR_wait4,
 					   NR_kill,	    NR_close,	       NR_exit_group, NR_exit,
-					   NR_rt_sigreturn, NR_restart_syscall};
+					   NR_rt_sigreturn, NR_restart_syscall, NR_clone};
 	/* Without a pid namespace tree.c finds what is left through /proc. */
 	static const int bare[] = {NR_read,
 				   NR_write,
@@ -75,8 +75,11 @@ int isolate_init(bool nested)
 				   NR_brk,
 				   NR_fcntl,
 				   NR_getpid,
-				   NR_futex};
-	return nested ? apply(in_namespace, ARRAY_LEN(in_namespace)) : apply(bare, ARRAY_LEN(bare));
+				   NR_futex,
+				   NR_clone};
+	const size_t less = probes ? 0 : 1;
+
+	return nested ? apply(in_namespace, ARRAY_LEN(in_namespace) - less) : apply(bare, ARRAY_LEN(bare) - less);
 }
 
 /*

@@ -5,7 +5,8 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 
-int isolate_init(bool nested);
+/* PROBES: it makes a process to see whether one more would be too many. */
+int isolate_init(bool nested, bool probes);
 int isolate_tracer(void);
 /* In two steps: building takes half a millisecond, which a start has while it waits. PROG is used up by the second. */
 int isolate_monitor_build(struct sock_fprog *ret_prog);

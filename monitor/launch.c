@@ -421,6 +421,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .tracer = e->trace[0],
 				   .stacks = l->o->audit_stacks != AUDIT_OFF,
 				   .memfd_exec = l->o->memfd_exec,
+				   .count_memory = l->cgroup == NULL ? l->o->memory : 0,
+				   .count_pids = l->cgroup == NULL ? l->o->pids : 0,
 				   .init = init,
 				   .rules = l->rules,
 				   .policy = l->policy,

@@ -79,6 +79,7 @@ enum init_msg_kind {
 	INIT_MSG_EXEC_FAILED, /* .value: errno of it */
 	INIT_MSG_STOPPED,     /* the command stopped; .value: the signal */
 	INIT_MSG_EXITED,      /* .value: wait status of the command */
+	INIT_MSG_PIDS_MET,    /* before it: at the command's end there were as many processes as allowed */
 	INIT_MSG_SIGNAL,      /* to init: signal .value to the command's process group */
 	INIT_MSG_HANGUP,      /* to init: the terminal is gone: as the kernel would to a session */
 };

@@ -152,6 +152,9 @@ static void from_init(struct run *r)
 	case INIT_MSG_EXITED:
 		finish(r, exit_status(m.value));
 		break;
+	case INIT_MSG_PIDS_MET:
+		record_limit_met(r->ring, RECORD_LIMIT_PIDS);
+		break;
 	case INIT_MSG_NONE:
 	case INIT_MSG_SIGNAL:
 	case INIT_MSG_HANGUP:
@@ -566,6 +569,16 @@ static void clean(struct run *r)
 	fd_close(r->timer);
 }
 
+static const char *limit_met(const struct run *r)
+{
+	uint64_t met[RECORD_LIMIT_COUNT];
+
+	if (r->cgroup != NULL)
+		return cgroup_verdict(r->cgroup);
+	record_limits(r->ring, met);
+	return limits_verdict(r->o, met, r->status);
+}
+
 int supervise_run(const struct run_options *o)
 {
 	struct run r = {.o = o,
@@ -602,7 +615,7 @@ int supervise_run(const struct run_options *o)
 	if (r.audit != NULL) {
 		audit_drain(r.audit);
 		if (!o->quiet)
-			notice_end(r.audit, r.id, r.timed_out ? o->timeout_ms : 0, cgroup_verdict(r.cgroup));
+			notice_end(r.audit, r.id, r.timed_out ? o->timeout_ms : 0, limit_met(&r));
 		(void)state_run_end(r.dir, r.status, audit_refused(r.audit));
 	} else if (r.dir != NULL) {
 		(void)state_run_end(r.dir, r.status, 0);

@@ -22,6 +22,7 @@
 #include "sentry/hidden_links.h"
 #include "sentry/net_edge.h"
 #include "sentry/pool.h"
+#include "sentry/tally.h"
 #include "sentry/trace.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -174,6 +175,8 @@ int sentry_run(const struct sentry_config *cfg)
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };
 	if (r == 0 && cfg->control >= 0)
 		r = control_start(&k);
+	if (r == 0)
+		r = tally_start(&s, cfg->count_memory, cfg->count_pids);
 	(void)malloc_trim(0); /* what the start took */
 	if (r == 0)
 		r = confine(s.plan->level[PLAN_RING] == LEVEL_EMULATE);

@@ -55,6 +55,7 @@ struct ring_shared {
 
 struct shared {
 	_Alignas(64) _Atomic uint32_t armed;
+	_Atomic uint64_t limit[RECORD_LIMIT_COUNT];
 	struct ring_shared ring[RING_COUNT];
 };
 
@@ -291,4 +292,15 @@ void record_dropped(const struct record_ring *r, uint64_t *ret_refused, uint64_t
 {
 	*ret_refused = atomic_load_explicit(&r->sh->ring[RING_REFUSED].dropped, memory_order_relaxed);
 	*ret_other = atomic_load_explicit(&r->sh->ring[RING_OTHER].dropped, memory_order_relaxed);
+}
+
+void record_limit_met(struct record_ring *r, enum record_limit what)
+{
+	atomic_fetch_add_explicit(&r->sh->limit[what], 1, memory_order_relaxed);
+}
+
+void record_limits(const struct record_ring *r, uint64_t ret_met[RECORD_LIMIT_COUNT])
+{
+	for (int i = 0; i < RECORD_LIMIT_COUNT; i++)
+		ret_met[i] = atomic_load_explicit(&r->sh->limit[i], memory_order_relaxed);
 }

@@ -269,17 +269,6 @@ static uint64_t count(int dir, const char *file, const char *word)
 	return 0;
 }
 
-static void format_size(uint64_t bytes, char *out, size_t size)
-{
-	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-	double v = (double)bytes;
-	size_t unit = 0;
-
-	for (; v >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
-		v /= 1024;
-	snprintf(out, size, "%.*f %s", unit == 0 ? 0 : 1, v, units[unit]);
-}
-
 const char *cgroup_verdict(const struct cgroup *c)
 {
 	static char text[256];
@@ -295,7 +284,7 @@ const char *cgroup_verdict(const struct cgroup *c)
 			refused += count(g->dir, "pids.events", "max");
 	}
 	if (killed > 0) {
-		format_size(c->memory, size, sizeof(size));
+		limits_size(c->memory, size, sizeof(size));
 		n = snprintf(text, sizeof(text), "memory limit of %s: %" PRIu64 " process%s killed", size,
 			     killed, killed == 1 ? "" : "es");
 	}

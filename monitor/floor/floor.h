@@ -184,6 +184,10 @@ int limits_no_new_privs(void);
  * wholly. */
 int limits_drop_caps(uint64_t keep);
 int limits_rlimits(const struct run_options *o, bool have_cgroup);
+/* BYTES for people: "200.0 MiB". */
+void limits_size(uint64_t bytes, char *out, size_t size);
+/* As cgroup_verdict(), where rlimits and counting (MET, record_limits()) held O's limits of a run that ended with STATUS. */
+const char *limits_verdict(const struct run_options *o, const uint64_t met[], int status);
 
 /* cgroup.c */
 struct cgroup;

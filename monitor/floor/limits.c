@@ -5,8 +5,10 @@
  * handler would take. Mustn't: raise a limit of the caller's.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/capability.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #include "monitor/floor/floor.h"
+#include "record.h"
 #include "util/err.h"
 
 int limits_no_new_privs(void)
@@ -90,4 +93,40 @@ int limits_rlimits(const struct run_options *o, bool have_cgroup)
 	if (r == 0 && o->files != 0)
 		r = lower(RLIMIT_NOFILE, o->files);
 	return r;
+}
+
+void limits_size(uint64_t bytes, char *out, size_t size)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	double v = (double)bytes;
+	size_t unit = 0;
+
+	for (; v >= 1024 && unit + 1 < ARRAY_LEN(units); unit++)
+		v /= 1024;
+	snprintf(out, size, "%.*f %s", unit == 0 ? 0 : 1, v, units[unit]);
+}
+
+const char *limits_verdict(const struct run_options *o, const uint64_t met[], int status)
+{
+	static char text[256];
+	char size[32];
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	if (f == NULL)
+		return NULL;
+	limits_size(o->memory, size, sizeof(size));
+	if (met[RECORD_LIMIT_MEMORY] > 0)
+		fprintf(f, "memory limit of %s: %" PRIu64 " process%s killed", size, met[RECORD_LIMIT_MEMORY],
+			met[RECORD_LIMIT_MEMORY] == 1 ? "" : "es");
+	else if (met[RECORD_LIMIT_DATA] > 0)
+		fprintf(f, "memory limit of %s: met by a process, which got ENOMEM for more", size);
+	else if (o->memory != 0 && status != 0)
+		/* A request for more at once leaves no trace. */
+		fprintf(f, "memory limit of %s: held for each process, which gets ENOMEM for more", size);
+	if (met[RECORD_LIMIT_PIDS] > 0)
+		fprintf(f, "%slimit of %" PRIu64 " processes: met, forks refused (EAGAIN)", ftell(f) > 0 ? "; " : "",
+			(uint64_t)o->pids);
+	if (fclose(f) != 0)
+		return NULL;
+	return text[0] != '\0' ? text : NULL;
 }

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "monitor/floor/cgroup_find.h"
+#include "record.h"
 #include "monitor/floor/floor.h"
 #include "util/err.h"
 
@@ -376,6 +377,25 @@ static void test_all(void **state)
 	assert_removed();
 }
 
+static void test_without(void **state)
+{
+	const struct run_options o = {.memory = 200 << 20, .pids = 60}, none = {.memory = 0};
+	uint64_t met[RECORD_LIMIT_COUNT] = {0};
+
+	(void)state;
+	assert_null(limits_verdict(&o, met, 0));
+	assert_null(limits_verdict(&none, met, 1));
+	assert_string_equal(limits_verdict(&o, met, 1), "memory limit of 200.0 MiB: held for each process, which gets ENOMEM for more");
+	met[RECORD_LIMIT_PIDS] = 3;
+	assert_string_equal(limits_verdict(&o, met, 0), "limit of 60 processes: met, forks refused (EAGAIN)");
+	met[RECORD_LIMIT_DATA] = 1;
+	assert_string_equal(limits_verdict(&o, met, 0), "memory limit of 200.0 MiB: met by a process, which got ENOMEM for more; "
+							"limit of 60 processes: met, forks refused (EAGAIN)");
+	met[RECORD_LIMIT_MEMORY] = 2;
+	met[RECORD_LIMIT_PIDS] = 0;
+	assert_string_equal(limits_verdict(&o, met, 0), "memory limit of 200.0 MiB: 2 processes killed");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -387,6 +407,7 @@ int main(void)
 		cmocka_unit_test(test_pids),
 		cmocka_unit_test(test_kill_and_cpu),
 		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_without),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,7 +96,10 @@ static void test_lines(void **state)
 /* A table we do not understand is not passed on. */
 static void test_odd(void **state)
 {
-	static const char *const t[] = {"1\n", "1 2 0:1 / /x rw\n", "1 2 0:1 / /x rw - tmpfs none\n", "\n", "1 2 0:1 / /x rw a b c tmpfs none rw\n"};
+	static const char *const t[] = {"1\n", "\n", "1 2 0:1 / /x rw\n", "1 2 0:1 / /x rw - tmpfs none\n",
+					"1 2 0:1 / /x rw a b c tmpfs none rw\n"};
+	static const char round[] = "1 2 0:1 / /covered rw - t s rw\n2 1 0:1 / /covered2 rw - t s rw\n"
+				    "3 1 0:1 / /x rw - t s rw\n";
 	char *text = NULL;
 
 	(void)state;
@@ -105,8 +108,7 @@ static void test_odd(void **state)
 		free(text);
 	}
 	/* Parents that go round. */
-	assert_int_equal(written("1 2 0:1 / /covered rw - t s rw\n2 1 0:1 / /covered2 rw - t s rw\n3 1 0:1 / /x rw - t s rw\n", MOUNTS_INFO, &text),
-			 0);
+	assert_int_equal(written(round, MOUNTS_INFO, &text), 0);
 	assert_string_equal(text, "3 1 0:1 / /x rw - t none rw\n");
 	free(text);
 }
