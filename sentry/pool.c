@@ -6,7 +6,8 @@
  * wakes some times a second and reads each caller's pending signals: one that the caller would take, or a
  * notification that died, interrupts the helper with a realtime signal, again and again until the helper has
  * left the blocking part (the signal may fall into the moment before it blocks). A call still waiting in the
- * queue is answered instead.
+ * queue is answered instead. Each look is a text of /proc: the lock is not held meanwhile, and where many calls are blocked the
+ * watcher looks less often, so that it takes a tenth of a processor at most.
  *
  * The wake-up signal is blocked in every thread and let in only around the blocking part: a reply must never
  * be interrupted (an ADDFD that is may leave the guest with a wrong value).
@@ -39,6 +40,7 @@ enum {
 	IDLE_SECONDS = 5,
 	WATCH_MIN_MS = 10, /* how late a signal may be for a call that just blocked */
 	WATCH_MAX_MS = 50, /* and for one that has been blocked for long */
+	LOOKS_PER_MS = 10, /* where more are blocked than that allows, later */
 };
 
 struct slot {
@@ -60,6 +62,8 @@ struct pool {
 	struct call *queue, **queue_end;
 	unsigned int queued;
 	struct slot *slots;
+	struct slot *looked, *cursor; /* the one the watcher looks at without the lock; the next */
+	pthread_cond_t looked_at;
 	unsigned int helpers, idle, busy;
 	bool watching;	    /* the watcher exists */
 	unsigned int young; /* rounds since a call blocked last */
@@ -111,6 +115,7 @@ int pool_new(struct sentry *s, struct pool **ret_pool)
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_cond_init(&p->work, &attr);
 	(void)pthread_cond_init(&p->watch, &attr);
+	(void)pthread_cond_init(&p->looked_at, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	*ret_pool = p;
 	return 0;
@@ -128,6 +133,7 @@ struct pool *pool_free(struct pool *p)
 	}
 	(void)pthread_cond_destroy(&p->work);
 	(void)pthread_cond_destroy(&p->watch);
+	(void)pthread_cond_destroy(&p->looked_at);
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p);
 	return NULL;
@@ -280,23 +286,27 @@ static void *helper(void *arg)
 		if (p->queue == NULL)
 			break;
 	}
+	while (p->looked == &slot)
+		(void)pthread_cond_wait(&p->looked_at, &p->lock);
 	for (at = &p->slots; *at != &slot; at = &(*at)->next)
 		;
+	if (p->cursor == &slot)
+		p->cursor = slot.next;
 	*at = slot.next;
 	p->helpers--;
 	(void)pthread_mutex_unlock(&p->lock);
 	return NULL;
 }
 
-/* Whether the caller of C must be let go: it is gone, or would take a signal now. */
-static bool must_stop(const struct call *c, bool *seen_shared)
+/* Whether the caller of EV must be let go: it is gone, or would take a signal now. */
+static bool must_stop(const struct sentry *s, const struct event *ev, bool *seen_shared)
 {
 	struct caller_status st;
 	bool shared;
 
-	if (call_alive(c) != 0)
+	if (s->mech->ops->alive(s->mech, ev) != 0)
 		return true;
-	if (caller_status(c->s->proc_fd, c->ev.tid, &st) < 0)
+	if (caller_status(s->proc_fd, ev->tid, &st) < 0)
 		return false;
 	if ((st.pending & ~st.blocked) != 0)
 		return true;
@@ -316,7 +326,7 @@ static struct call *queue_stopped(struct pool *p)
 		struct call *c = *at;
 		bool seen = true;
 
-		if (!must_stop(c, &seen)) {
+		if (!must_stop(c->s, &c->ev, &seen)) {
 			at = &c->next;
 			continue;
 		}
@@ -331,12 +341,44 @@ static struct call *queue_stopped(struct pool *p)
 	return stopped;
 }
 
+/* Looks at every blocked call, and interrupts its helper where need be. Their number. The lock is held but for the looks. */
+static long look_at_slots(struct pool *p)
+{
+	long looks = 0;
+
+	p->cursor = p->slots;
+	while (p->cursor != NULL) {
+		struct slot *slot = p->cursor;
+
+		p->cursor = slot->next;
+		if (slot->call == NULL || !slot->interruptible)
+			continue;
+		struct event ev = slot->call->ev;
+		bool seen = slot->seen_shared, stop;
+
+		p->looked = slot; /* it stays, whatever it does */
+		(void)pthread_mutex_unlock(&p->lock);
+		stop = must_stop(p->s, &ev, &seen);
+		looks++;
+		(void)pthread_mutex_lock(&p->lock);
+		p->looked = NULL;
+		(void)pthread_cond_signal(&p->looked_at);
+		/* It may be at another call by now. */
+		if (slot->call == NULL || !slot->interruptible || slot->call->ev.id != ev.id)
+			continue;
+		slot->seen_shared = seen;
+		if (stop)
+			(void)pthread_kill(slot->thread, pool_signal());
+	}
+	return looks;
+}
+
 static void *watcher(void *arg)
 {
 	struct pool *p = arg;
 	struct timespec until;
 	struct call *stopped, *next;
-	long ms;
+	long ms, looks = 0;
 
 	(void)pool_thread_start();
 	(void)pthread_mutex_lock(&p->lock);
@@ -345,13 +387,11 @@ static void *watcher(void *arg)
 			(void)pthread_cond_wait(&p->watch, &p->lock);
 		p->young++;
 		ms = WATCH_MIN_MS + p->young / 16;
-		after_ms(&until, ms < WATCH_MAX_MS ? ms : WATCH_MAX_MS);
+		ms = ms < WATCH_MAX_MS ? ms : WATCH_MAX_MS;
+		after_ms(&until, ms > looks / LOOKS_PER_MS ? ms : looks / LOOKS_PER_MS);
 		while (pthread_cond_timedwait(&p->watch, &p->lock, &until) == 0)
 			;
-		for (struct slot *slot = p->slots; slot != NULL; slot = slot->next)
-			if (slot->call != NULL && slot->interruptible &&
-			    must_stop(slot->call, &slot->seen_shared))
-				(void)pthread_kill(slot->thread, pool_signal());
+		looks = look_at_slots(p);
 		stopped = queue_stopped(p);
 		if (stopped == NULL)
 			continue;

@@ -10,7 +10,8 @@
 
 #include "sentry/handle.h"
 
-enum { POOL_HELPERS_MAX = 256 };
+/* A blocked call holds one; a call that finds none waits for one, even for the one that would end its own wait. */
+enum { POOL_HELPERS_MAX = 4096 };
 
 struct pool;
 
