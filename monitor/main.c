@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	self = strrchr(argv[0], '/');
 	self = self ? self + 1 : argv[0];
 	if (strcmp(self, "gabion-oci") == 0)
-		return oci_main(argc, argv);
+		return oci_main(argc, argv, argv);
 	if (!cli_option(COMMAND_TOP, argc, argv, &state, &id, &value, &status))
 		return status;
 	if (id == OPTION_VERSION) {
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 		return EXIT_GABION;
 	}
 	if (strcmp(argv[state], "oci") == 0)
-		return oci_main(argc - state, argv + state);
+		return oci_main(argc - state, argv + state, argv);
 	command = command_by_name(argv[state]);
 	if (command >= COMMAND_COUNT || !subcommands[command])
 		return unknown_subcommand(argv[state]);

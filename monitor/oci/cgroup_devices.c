@@ -115,8 +115,10 @@ int cgroup_device_set(const struct oci_device_rule *rules, size_t n, struct devi
 		      struct oci_fault *fault)
 {
 	struct device_set s = {.allow = false, .v = calloc(n + 1, sizeof(*s.v)), .n = 0};
-	int r = s.v == NULL ? oci_fail_errno(fault, -ENOMEM, "devices") : 0;
+	int r = 0;
 
+	if (s.v == NULL)
+		return oci_fail_errno(fault, -ENOMEM, "devices");
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (is_everything(&rules[i])) {
 			s.allow = rules[i].allow;

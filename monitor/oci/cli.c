@@ -5,6 +5,7 @@
  * podman's monitor shows the one, the shims of containerd read the last line of the other.
  */
 #include "monitor/oci/cli.h"
+#include "monitor/oci/container.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -133,7 +134,7 @@ static enum oci_command by_name(const char *name)
 	return OCI_COMMAND_COUNT;
 }
 
-int oci_main(int argc, char **argv)
+int oci_main(int argc, char **argv, char **whole)
 {
 	struct oci_globals g = {.optional = geteuid() != 0};
 	struct oci_line line = {.command = OCI_COMMAND_TOP, .argc = argc, .argv = argv, .globals = &g};
@@ -172,6 +173,12 @@ int oci_main(int argc, char **argv)
 	if (command != OCI_COMMAND_FEATURES && command != OCI_COMMAND_SPEC &&
 	    oci_state_root(raw.root, &g.root, &fault) < 0)
 		return oci_report(&g, &fault);
+	/* Those whose processes go inside: from a copy that nobody there can write to. */
+	bool inside = command == OCI_COMMAND_CREATE || command == OCI_COMMAND_RUN || command == OCI_COMMAND_EXEC;
+	if (inside && oci_self_protect(whole, &fault) < 0) {
+		free(g.root);
+		return oci_report(&g, &fault);
+	}
 	struct oci_line sub = {.command = command, .argc = line.operands_n, .argv = line.operands, .globals = &g};
 	status = commands[command](&sub);
 	free(g.root);

@@ -74,8 +74,8 @@ bool oci_flag(const char *value);
 int oci_report(const struct oci_globals *g, const struct oci_fault *fault);
 void oci_help(FILE *out, enum oci_command command);
 
-/* The program: `gabion-oci ...`, or `gabion oci ...` from "oci" on. */
-int oci_main(int argc, char **argv);
+/* The program: `gabion-oci ...`, or `gabion oci ...` from "oci" on; WHOLE is all of the process's own. */
+int oci_main(int argc, char **argv, char **whole);
 
 int oci_cli_create(struct oci_line *line);
 int oci_cli_start(struct oci_line *line);

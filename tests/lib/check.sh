@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # `make check`: unit tests, the table against the kernel's, guest programs (native, then under every floor, outputs compared), attacks, the
 # command line, real programs. Every suite speaks TAP; failures and skips are shown with their reason, the rest is counted.
-# CHECK="unit fuzz floor guest storm real attack net cli" picks suites, CHECK_MODES="root user bare" floors.
+# CHECK="unit fuzz floor guest storm real attack net cli oci" picks suites, CHECK_MODES="root user bare" floors.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
 cd "$here" || exit 1
 BUILD=$(cd "${BUILD:-build}" && pwd)
-suites=${CHECK:-unit fuzz floor guest storm real attack net cli}
+suites=${CHECK:-unit fuzz floor guest storm real attack net cli oci}
 
 T=$(mktemp -d "${TMPDIR:-/tmp}/gabion-check.XXXXXX")
 chmod 755 "$T"
@@ -224,6 +224,7 @@ for s in $suites; do
     attack) run_bats attack ;;
     net) run_bats net ;;
     cli) run_bats cli ;;
+    oci) run_bats oci ;;
     *) not_ok "no suite $s" ;;
   esac
 done

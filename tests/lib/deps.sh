@@ -5,7 +5,7 @@
 # installed with apt-get, through sudo where not root; where that cannot be done the exact command is printed and
 # the status is 1. -n: only tell. Quiet and quick when nothing is missing.
 #
-# Installing redis-server must not start a server on the machine: see install_packages.
+# Installing redis-server or an engine must not start a server on the machine: see install_packages.
 
 set -u
 
@@ -49,6 +49,14 @@ zsh                  completion tests
 fish                 completion tests
 jq                   tests read JSON
 iproute2             network namespaces for the tests of the relay
+runc                 the OCI runtime is compared with it
+crun                 the OCI runtime is compared with it
+busybox-static       the root file system of test containers
+podman               container engine the OCI runtime is tried under
+containerd           container engine the OCI runtime is tried under
+docker.io            container engine the OCI runtime is tried under
+uidmap               podman without root
+tini                 podman run --init
 '
 kernels='
 qemu-system-x86      boots the kernels of make check-kernels
@@ -128,8 +136,11 @@ $name
     *)
       # Another package may stand in for it: pkgconf for pkg-config, a compiler from elsewhere.
       case $name in
-        gcc | make | pkg-config | git | python3 | clang | clang-tidy | shellcheck | gdb | tmux | jq)
+        gcc | make | pkg-config | git | python3 | clang | clang-tidy | shellcheck | gdb | tmux | jq | runc | crun | podman | containerd)
           command -v "$name" >/dev/null 2>&1 && continue
+          ;;
+        docker.io) # a vendor's own Docker is left alone, and brings its containerd
+          command -v dockerd >/dev/null 2>&1 && continue
           ;;
         libclang-rt-dev)
           [ -e "$(clang -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)" ] && continue
@@ -161,8 +172,10 @@ if [ ! -e $policy ]; then
   trap "rm -f $policy" EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
-had_redis=
+had_redis= had_docker= had_containerd=
 [ -e /etc/redis/redis.conf ] && had_redis=1
+command -v dockerd >/dev/null && had_docker=1
+command -v containerd >/dev/null && had_containerd=1
 log=$(mktemp) || exit 1
 apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 || {
   apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@"
@@ -172,6 +185,10 @@ rm -f "$log"
 [ -z "${failed-}" ] || exit 1
 if [ -z "$had_redis" ] && [ -e /etc/redis/redis.conf ] && [ -d /run/systemd/system ]; then
   systemctl disable --quiet redis-server 2>/dev/null
+fi
+if [ -d /run/systemd/system ]; then
+  [ -n "$had_docker" ] || ! command -v dockerd >/dev/null || systemctl disable --quiet docker.service docker.socket 2>/dev/null
+  [ -n "$had_containerd" ] || ! command -v containerd >/dev/null || systemctl disable --quiet containerd 2>/dev/null
 fi
 exit 0
 '
