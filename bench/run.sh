@@ -15,9 +15,9 @@ for arg; do
   case $arg in
     --json) format=json ;;
     --long) calls=1000000 ;;
-    start | memory | leaks | verdict | relay | micro | rings | terminal | macro) sections="$sections $arg" ;;
+    start | memory | leaks | verdict | relay | micro | rings | scale | terminal | macro) sections="$sections $arg" ;;
     *)
-      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|rings|terminal|macro]..." >&2
+      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|rings|scale|terminal|macro]..." >&2
       exit 2
       ;;
   esac
@@ -328,6 +328,9 @@ bench_rings() {
   done
   cd "$here" || return
 }
+
+# shellcheck source=bench/scale.sh
+. bench/scale.sh
 
 # workload NAME COMMAND: times `sh -c COMMAND` in the current directory; out/ is removed before each.
 workload() {
