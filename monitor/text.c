@@ -104,6 +104,11 @@ void text_json(struct text *t, const char *s, size_t n)
 	size_t from = 0, i = 0;
 
 	while (i < n) {
+		/* Nearly all of nearly every text. */
+		if (s[i] >= ' ' && s[i] < 0x7f && s[i] != '"' && s[i] != '\\') {
+			i++;
+			continue;
+		}
 		size_t len = text_plain(s + i, n - i);
 
 		if (len && s[i] != '"' && s[i] != '\\') {

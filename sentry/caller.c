@@ -2,7 +2,7 @@
  * Facts about the caller. The status file is the one text that has them all: ids in every pid namespace,
  * umask, signal masks, name. It costs some microseconds, so nothing on the hot path asks for it.
  *
- * Syscalls: openat, read, close, getdents64, newfstatat, prlimit64, pidfd_open, pidfd_getfd, pidfd_send_signal, tgkill.
+ * Syscalls: openat, read, pread64, close, getdents64, newfstatat, prlimit64, pidfd_open, pidfd_getfd, pidfd_send_signal, tgkill.
  */
 #include "sentry/caller.h"
 
@@ -155,11 +155,47 @@ int call_tgid(const struct call *c, pid_t *ret_tgid)
 	return 0;
 }
 
+/*
+ * The first SIZE - 1 bytes of the caller's status. Its file is kept open: to make the text costs less than to find the file. It is that of
+ * one thread for good, and of one that ended it says ESRCH, so what has the number now is looked for then.
+ */
+static int read_status(const struct call *c, char *buf, size_t size)
+{
+	enum { KNOWN = 2 };
+	static __thread struct {
+		pid_t tid;
+		int fd;
+	} known[KNOWN];
+	size_t at = (size_t)c->ev.tid % KNOWN;
+	char name[48];
+	ssize_t n = -1;
+
+	for (int i = 0; i < 2; i++) {
+		if (known[at].tid != c->ev.tid || i > 0) {
+			if (known[at].tid != 0)
+				(void)close(known[at].fd);
+			(void)snprintf(name, sizeof(name), "%d/status", (int)c->ev.tid);
+			known[at].fd = openat(c->s->proc_fd, name, O_RDONLY | O_CLOEXEC);
+			known[at].tid = known[at].fd >= 0 ? c->ev.tid : 0;
+			if (known[at].fd < 0)
+				return errno == ENOENT ? -ESRCH : err_now();
+		}
+		n = pread(known[at].fd, buf, size - 1, 0);
+		if (n > 0)
+			break;
+	}
+	if (n <= 0)
+		return n == 0 ? -ESRCH : err_now();
+	buf[n] = '\0';
+	return 0;
+}
+
 int call_umask(const struct call *c, mode_t *ret_umask)
 {
 	char text[256]; /* it is the second line */
 	const char *v;
-	int r = read_file(c->s->proc_fd, c->ev.tid, "status", text, sizeof(text));
+	int r = handle_on_receiver() ? read_status(c, text, sizeof(text))
+				     : read_file(c->s->proc_fd, c->ev.tid, "status", text, sizeof(text));
 
 	if (r < 0)
 		return r;

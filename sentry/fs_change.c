@@ -27,6 +27,7 @@
 
 #include "sentry/fs.h"
 #include "sentry/fs_change_keys.h"
+#include "sentry/path_known.h"
 #include "sentry/path_short.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -85,10 +86,13 @@ static bool hold_unseen(struct call *c, int dirfd, struct object *ret_obj)
 	if (c->level != LEVEL_EMULATE || c->path_err[0] != 0)
 		return false;
 	if (c->path_len[0] > 0 &&
-	    short_resolve(c, dirfd, c->path[0], c->path_len[0], PATH_PARENT | PATH_NOFOLLOW | PATH_UNSEEN, ret_obj) == 0 &&
-	    policy_path(c->policy, OP_WRITE, ret_obj->path, ret_obj->path_len).kind == VERDICT_ALLOW) {
-		(void)call_judge(c, 0, OP_WRITE, ret_obj->path, ret_obj->path_len);
-		return true;
+	    short_resolve(c, dirfd, c->path[0], c->path_len[0], PATH_PARENT | PATH_NOFOLLOW | PATH_UNSEEN, ret_obj) == 0) {
+		struct verdict v = policy_path(c->policy, OP_WRITE, ret_obj->path, ret_obj->path_len);
+
+		if (v.kind == VERDICT_ALLOW) {
+			(void)call_judged(c, 0, OP_WRITE, ret_obj->path, ret_obj->path_len, v);
+			return true;
+		}
 	}
 	object_clear(ret_obj);
 	return false;
@@ -289,6 +293,8 @@ static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 	if (hold_unseen(c, dirfd, &o)) {
 		if (!fs_ready(c, &reply))
 			return reply;
+		if (dir)
+			known_forget(); /* what is remembered would outlive its name, too */
 		if (!dir && fstatat(o.parent, o.name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_large(&st))
 			return hand_on_unlink(c, &o);
 		return fs_answer(unlinkat(o.parent, o.name, dir ? AT_REMOVEDIR : 0));
@@ -310,6 +316,8 @@ static struct reply do_unlink(struct call *c, int dirfd, bool dir)
 		return hand_on_unlink(c, &o);
 	/* What we hold would outlive its name: who watches it would be told late. */
 	o.fd = fd_close(o.fd);
+	if (dir)
+		known_forget();
 	return fs_answer(unlinkat(o.parent, last_of(&o).name, dir ? AT_REMOVEDIR : 0));
 }
 

@@ -28,6 +28,7 @@
 
 #include "sentry/fs.h"
 #include "sentry/fs_change_keys.h"
+#include "sentry/path_known.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -98,8 +99,10 @@ static bool rename_locked(struct call *c, const struct object *old, const struct
 	mode_t old_type, new_type;
 	bool any;
 
-	if (!fs_in_place(c, old) || !fs_in_place(c, new))
+	if (!fs_in_place(c, old) || !fs_in_place(c, new)) {
+		known_forget();
 		return false;
+	}
 	old_type = type_now(old);
 	new_type = type_now(new);
 	/* A directory that is replaced must be empty, but what replaces it may be one with content. */
@@ -121,6 +124,8 @@ static bool rename_locked(struct call *c, const struct object *old, const struct
 	(void)snprintf(old_name, sizeof(old_name), "%s%s", old->name, old->slash ? "/" : "");
 	(void)snprintf(new_name, sizeof(new_name), "%s%s", new->name, new->slash ? "/" : "");
 	*ret_reply = fs_answer(renameat2(old->parent, old_name, new->parent, new_name, flags));
+	if (old_type != S_IFREG || new_type == S_IFDIR)
+		known_forget();
 	return true;
 }
 

@@ -185,6 +185,11 @@ int call_write(const struct call *c, uint64_t addr, const void *buf, size_t len)
 /* Helpers see some calls only: what they remember of a caller could be of before an exec. */
 static __thread bool is_receiver;
 
+bool handle_on_receiver(void)
+{
+	return is_receiver;
+}
+
 static struct reply decide(struct call *c)
 {
 	int r;

@@ -136,6 +136,8 @@ int call_umask(const struct call *c, mode_t *ret_umask);
  * -EBADF where the caller has none such, -errno else. */
 int call_getfd(const struct call *c, int fd, int *ret_fd);
 
+/* Whether this thread is the one that receives: helpers see some calls only, what they remember of a caller could be old. */
+bool handle_on_receiver(void);
 /* Receives and answers until no guest is left (0), or our failure (negative errno). */
 int handle_loop(struct sentry *s);
 /* Decides and answers the event in C (from pool_get(), c->ev filled); C belongs to the pool afterwards. */

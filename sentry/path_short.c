@@ -5,8 +5,8 @@
  * because it does, what it reached has just the name that was written: no second look for the name is needed. What
  * the kernel answers with anything but an object or ENOENT is left to path.c, which takes the long way anew.
  *
- * A relative path hangs off the working directory or dirfd, which is held and asked for its name. (That of a directory
- * that was removed ends in " (deleted)": the long way.)
+ * A relative path hangs off the working directory or dirfd, which is held and asked for its name, unless it is remembered
+ * (path_known.h). (That of a directory that was removed ends in " (deleted)": the long way.)
  *
  * ENOENT is the answer for good: with no link followed, nothing of a procfs can have been on the way whose meaning
  * depends on who looks (/proc/self is a link).
@@ -27,6 +27,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sentry/path_known.h"
 #include "sentry/path_walk.h"
 #include "util/fd.h"
 
@@ -103,13 +104,22 @@ int short_text(const struct call *c, int dirfd, const char *path, size_t len, st
 
 int short_hold(struct call *c, int dirfd, const char *path, size_t len, struct written *ret_w)
 {
+	unsigned int when = known_when();
+	bool known;
+	int r;
+
 	ret_w->base = -1;
 	ret_w->base_len = 0;
-	if (path[0] != '/' &&
-	    (path_base(c, dirfd, &ret_w->base) != 0 ||
-	     path_canonical(c, ret_w->base, ret_w->text, sizeof(ret_w->text), &ret_w->base_len) != 0))
+	if (path[0] == '/')
+		return put_behind(path, len, ret_w);
+	known = known_base(c, dirfd, &ret_w->base, ret_w->text, &ret_w->base_len);
+	if (!known && (path_base(c, dirfd, &ret_w->base) != 0 ||
+		       path_canonical(c, ret_w->base, ret_w->text, sizeof(ret_w->text), &ret_w->base_len) != 0))
 		return SHORT_NO;
-	return put_behind(path, len, ret_w);
+	r = put_behind(path, len, ret_w);
+	if (r == 0 && !known)
+		known_add(c, ret_w->base, ret_w->text, ret_w->base_len, when);
+	return r;
 }
 
 bool short_on_proc(int fd, const struct stat *st)
