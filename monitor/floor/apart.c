@@ -8,9 +8,9 @@
  * start are empty. What programs read instead is the sentry's doing (sentry/fs_mounts.c).
  *
  * The price: to a process that belongs to another namespace a mount point there is a name like any other, which it may rename or remove,
- * mount and all (is_local_mountpoint() in fs/namei.c). The guest cannot: names are changed by the sentry alone, which belongs to the view's,
- * or, where the plan leaves CHANGE to the kernel, no mount that takes something away lies in a writable one (COND_GUARDED of policy/plan.c),
- * and in a read-only one no name changes.
+ * mount and all (is_local_mountpoint() in fs/namei.c). The guest cannot: names are changed by the sentry alone, which belongs to the
+ * view's, or, where the plan leaves CHANGE to the kernel, no mount that takes something away lies in a writable one (COND_GUARDED of
+ * policy/plan.c), and in a read-only one no name changes.
  *
  * Should: leave root and working directory at the view's. Mustn't: leave a descriptor of either namespace open.
  */
