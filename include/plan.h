@@ -61,9 +61,11 @@ enum floor_fact {
 	/* All of the view that is mounted writable has a write rule, no other file is open to us, and a Landlock domain lets nothing
 	 * else (a FIFO, a device under a read-only mount) be opened for writing, and no device node be made. */
 	FLOOR_VIEW_WRITES = 1 << 13,
+	FLOOR_CONTAINER = 1 << 14, /* a container an engine made: its mounts and namespaces are what it may use, and the host's
+				      sockets that protect rules name are covered among them (monitor/oci) */
 };
 
-#define FLOOR_FACTS_END (1 << 14)
+#define FLOOR_FACTS_END (1 << 15)
 
 struct plan_wish {
 	bool mediate_all;   /* --mediate all: emulate wherever emulation exists */

@@ -23,6 +23,10 @@
  * - exec cannot be performed by the sentry. Where the floor does not hold the exec rules it is verified by the tracer, which
  *   knows what was loaded by its inode; mapping a file executable, as the ELF interpreter does with its argument, is the
  *   mounts' alone. Without the tracer exec is denied, and the run with it: the caller has to say so before it starts.
+ * - A container of an engine's is what the engine made it: where no rule forbids more than its mounts, its ids and its
+ *   namespaces do, nothing is left to hold, and everything is the kernel's. Rules that protect something named *.sock at any
+ *   depth are held for the host's sockets that are there at the start: they are covered where they show, and a cover stays
+ *   on the object whatever is renamed.
  * - A deny-exec rule without globs is held by a noexec mount of the object where nothing there is writable, or where all of
  *   the writable place is noexec; by Landlock likewise, entry by entry. One about arguments is the tracer's.
  */
@@ -49,10 +53,14 @@ enum cond {
 	COND_DENY_INSIDE = 1 << 10, /* a deny-exec rule inside a writable place that executes */
 	COND_DENY_ARGS = 1 << 11,   /* a deny-exec rule about arguments */
 	COND_GUARDED = 1 << 12,	    /* a rule takes something away from what is writable, or may */
+	COND_NOT_ALL_WRITE = 1 << 13, /* not everything may be written */
+	COND_PROTECT = 1 << 14,	    /* a protect or keys rule of something else than sockets */
 };
 
 #define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
 #define VIEW_READS  (VIEW_HIDES | COND_ALLOW_GLOB | COND_NOT_ALL_READ)
+#define CONTAINER_READS (VIEW_READS | COND_HIDE_MASK)
+#define CONTAINER_WRITES (CONTAINER_READS | COND_NOT_ALL_WRITE | COND_PROTECT)
 #define DENIES	    (COND_DENY_GLOB | COND_DENY_INSIDE | COND_DENY_ARGS)
 #define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB | DENIES)
 
@@ -69,9 +77,32 @@ struct row {
 	bool races;	 /* exec: the gap is a path swapped in time, which the tracer notices */
 };
 
+#define ALL_READ    "everything in the container may be read: no rule is left to hold"
+#define ALL_WRITTEN "everything in the container may be written: its mounts and ids decide"
+#define OWN_NAMES   "a file of the container's own can have the name of a protected socket"
+#define ENGINES	    "which processes can be named is the engine's choice"
+#define HOST_PIDS   "where the engine gave the host's pid namespace, the host's processes can be named"
+
 /* The first row that fits counts. Each (key, facts) has its test: tests/floor/pairs.tbl. */
 /* clang-format off */
 static const struct row rows[] = {
+	{ PLAN_READ, FLOOR_CONTAINER, CONTAINER_READS, WISH_ANY, LEVEL_NATIVE, ALL_READ, NULL, false },
+	{ PLAN_META, FLOOR_CONTAINER, CONTAINER_READS, WISH_ANY, LEVEL_NATIVE, ALL_READ, NULL, false },
+	{ PLAN_WATCH, FLOOR_CONTAINER, CONTAINER_READS, WISH_ANY, LEVEL_NATIVE, ALL_READ, NULL, false },
+	{ PLAN_LIST, FLOOR_CONTAINER, CONTAINER_READS, WISH_ANY, LEVEL_NATIVE, ALL_READ, NULL, false },
+	{ PLAN_WRITE, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, ALL_WRITTEN, OWN_NAMES, false },
+	{ PLAN_CHANGE, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, ALL_WRITTEN, OWN_NAMES, false },
+	{ PLAN_CONNECT, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, "the host's sockets that rules name are covered",
+	  "a socket the host makes during the run, in a directory that is shown, can be connected to", false },
+	{ PLAN_BIND, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, ALL_WRITTEN, OWN_NAMES, false },
+	{ PLAN_SEND, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, "the host's sockets that rules name are covered",
+	  "a socket the host makes during the run, in a directory that is shown, can be sent to", false },
+	{ PLAN_EXEC, FLOOR_CONTAINER, CONTAINER_READS | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
+	  "everything may be executed but what the container's mounts forbid; looked at for the record", NULL, false },
+	{ PLAN_SIGNAL, FLOOR_CONTAINER, 0, WISH_ANY, LEVEL_NATIVE, ENGINES, HOST_PIDS, false },
+	{ PLAN_PROCESS, FLOOR_CONTAINER, 0, WISH_ANY, LEVEL_NATIVE, ENGINES, HOST_PIDS, false },
+	{ PLAN_TRACE, FLOOR_CONTAINER, 0, WISH_ANY, LEVEL_NATIVE, ENGINES, HOST_PIDS, false },
+
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_RECORD, LEVEL_OBSERVE,
 	  "the mount view holds every read and hide rule; looked at for the record", NULL, false },
 	{ PLAN_READ, FLOOR_VIEW, VIEW_READS, WISH_NO_RECORD, LEVEL_NATIVE, "the mount view holds every read and hide rule", NULL, false },
@@ -313,10 +344,22 @@ static unsigned int deny_conds(const struct policy *p, size_t i)
 	return 0;
 }
 
+/* Whether rule R speaks of a socket by nothing but its name, at every depth. */
+static bool protects_socket(const struct rule *r)
+{
+	static const char top[] = "/**/", end[] = ".sock";
+	size_t n = strlen(r->pattern);
+
+	return r->kind == RULE_PROTECT && strncmp(r->pattern, top, strlen(top)) == 0 && n > strlen(end) &&
+	       strcmp(r->pattern + n - strlen(end), end) == 0 && strpbrk(r->pattern + strlen(top), "/*?[\\") == NULL;
+}
+
 static unsigned int conds(const struct policy *p)
 {
 	unsigned int c = 0;
 
+	if (!longest(p, RULE_WRITE, "/"))
+		c |= COND_NOT_ALL_WRITE;
 	if (!longest(p, RULE_READ, "/") && !longest(p, RULE_WRITE, "/"))
 		c |= COND_NOT_ALL_READ;
 	if (!longest(p, RULE_EXEC, "/"))
@@ -329,6 +372,8 @@ static unsigned int conds(const struct policy *p)
 			c |= hide_conds(p, i) | guard_conds(p, i);
 			break;
 		case RULE_READ:
+			if (!p->literal[i] || strcmp(p->rules[i].pattern, "/") != 0)
+				c |= COND_NOT_ALL_WRITE;
 			c |= allow_conds(p, i) | guard_conds(p, i);
 			break;
 		case RULE_WRITE:
@@ -337,6 +382,8 @@ static unsigned int conds(const struct policy *p)
 		case RULE_PROTECT:
 		case RULE_KEYS:
 			c |= guard_conds(p, i);
+			if (!protects_socket(&p->rules[i]))
+				c |= COND_PROTECT;
 			break;
 		case RULE_EXEC:
 			if (!p->literal[i])
@@ -565,6 +612,8 @@ const char *plan_fact_name(enum floor_fact f)
 		return "stdio";
 	case FLOOR_VIEW_WRITES:
 		return "view-writes";
+	case FLOOR_CONTAINER:
+		return "container";
 	}
 	return "none";
 }
