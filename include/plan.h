@@ -72,6 +72,8 @@ struct plan_wish {
 	bool record_reads;  /* refused reads are wanted in the record (the default): observe instead of native */
 	bool rings;         /* io_uring: restricted; else no ring is given */
 	bool datagram_stdio; /* a standard descriptor is a Unix datagram socket: a ring could send from it to any path */
+	bool record_all;    /* permitted reads as well, looks at metadata among them: nothing that reads stays native */
+	enum sys_list list; /* the calls that may be made at all */
 };
 
 struct plan {
@@ -80,6 +82,7 @@ struct plan {
 	const char *gap[PLAN_COUNT]; /* static text: what neither floor nor emulation can hold on this host; NULL: nothing */
 	uint32_t floor;              /* the floor facts it was made for */
 	bool ring_sends;             /* rings may send: nothing the guest can hold reaches past a rule by an address */
+	enum sys_list list;	     /* what of the table the filter leaves to be called */
 	bool exec_held;              /* the floor alone holds every exec rule, also where they are verified all the same */
 };
 

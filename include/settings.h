@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "table.h" /* enum sys_list: syscalls of the policy */
+
 struct string_list {
 	char **v; /* v[n] == NULL */
 	size_t n;
@@ -48,5 +50,17 @@ struct tmpfs_list {
 	struct tmpfs_wish *v;
 	size_t n;
 };
+
+/*
+ * Lists own what they hold; freeing empties them. -ENOMEM leaves them as they were.
+ * exec_deny_add() and tmpfs_copy() copy strings (ARGS: NULL-terminated, or NULL; the list TO is replaced), exec_deny_move() puts FROM
+ * behind TO, tmpfs_move() as well, but that one of the same path takes the place of the older.
+ */
+void exec_deny_free(struct exec_deny_list *l);
+int exec_deny_add(struct exec_deny_list *l, const char *path, const char *const *args, const char *origin);
+int exec_deny_move(struct exec_deny_list *to, struct exec_deny_list *from);
+void tmpfs_free(struct tmpfs_list *l);
+int tmpfs_copy(struct tmpfs_list *to, const struct tmpfs_list *from);
+int tmpfs_move(struct tmpfs_list *to, struct tmpfs_list *from);
 
 #endif

@@ -20,6 +20,7 @@
 #include "network.h"
 #include "prepare.h"
 #include "rules.h"
+#include "surface.h"
 #include "text.h"
 #include "util/err.h"
 
@@ -33,6 +34,7 @@ struct explained {
 	struct network_rules net;
 	struct measured cost;
 	bool measured;
+	struct surface surface;
 };
 
 #define EXPLAINED_NULL ((struct explained){.mode = FLOOR_BARE})
@@ -66,15 +68,23 @@ static int network(const struct run_options *o, struct network_rules *ret_net, c
 	return r;
 }
 
+/* What the filter of a run would leave to be called. */
+static int count(struct explained *e)
+{
+	struct sock_fprog prog = {0};
+	int r = filter_build(&e->plan, &prog);
+
+	if (r == 0)
+		r = surface_guest(&prog, &e->plan, &e->surface);
+	filter_free(&prog);
+	return r;
+}
+
 /* -errno; RET_WHY (allocated, may stay NULL) says what is to be mended. */
 static int explain(const struct run_options *o, struct explained *ret_e, char **ret_why)
 {
 	struct explained e = EXPLAINED_NULL;
-	struct plan_wish wish = {
-		.mediate_all = o->mediate_all,
-		.record_reads = o->audit_reads != AUDIT_OFF,
-		.rings = o->io_uring_restricted,
-	};
+	struct plan_wish wish = options_wish(o);
 	uint32_t facts = 0;
 	int r = floor_expect(&facts);
 
@@ -94,6 +104,11 @@ static int explain(const struct run_options *o, struct explained *ret_e, char **
 	if (e.mode != FLOOR_BARE && landlock_abi() >= 2 && floor_writes_named(&e.places, e.policy))
 		facts |= FLOOR_VIEW_WRITES;
 	plan_make(e.policy, facts, &wish, &e.plan);
+	r = count(&e);
+	if (r < 0) {
+		explained_clear(&e);
+		return r;
+	}
 	*ret_e = e;
 	return 0;
 }
@@ -169,6 +184,9 @@ static void print_text(const struct explained *e)
 		(void)printf("%-7s %s\n", i == 0 ? "work" : "", e->places.workspaces[i]);
 	(void)printf("rules   %zu (gabion explain --json lists them)\n", policy_rule_count(e->policy));
 	print_network(e);
+	(void)printf("calls   %s: %u left to the kernel, %u of them by value; %u more after a look; %u done by gabion; %u refused\n",
+		     table_list_name(e->plan.list), e->surface.native, e->surface.checked, e->surface.continued,
+		     e->surface.performed, e->surface.refused);
 	(void)printf("\n");
 	(void)printf("%-9s %-8s %-9s %s\n", "FAMILY", "LEVEL", "COST", "WHY");
 	for (int k = 0; k < PLAN_COUNT; k++)
@@ -256,11 +274,21 @@ static json_t *network_json(const struct explained *e)
 	return list;
 }
 
+static json_t *surface_json(const struct explained *e)
+{
+	const struct surface *s = &e->surface;
+
+	return json_pack("{s:s, s:i, s:i, s:i, s:i, s:i}", "list", table_list_name(e->plan.list), "native", (int)s->native, "by_value",
+			 (int)s->checked, "after_a_look", (int)s->continued, "performed", (int)s->performed, "refused",
+			 (int)s->refused);
+}
+
 /* False where memory is short or the output cannot be written. */
 static bool print_json(const struct explained *e)
 {
-	json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:o}", "mode", floor_mode_name(e->mode), "floor",
-				 facts_json(e), "plan", plan_json(e), "rules", rules_json(e), "network", network_json(e));
+	json_t *root = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "mode", floor_mode_name(e->mode), "floor",
+				 facts_json(e), "plan", plan_json(e), "rules", rules_json(e), "network", network_json(e),
+				 "syscalls", surface_json(e));
 	bool ok = root && json_dumpf(root, stdout, JSON_INDENT(2)) == 0 && printf("\n") == 1;
 
 	json_decref(root);

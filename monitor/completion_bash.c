@@ -156,6 +156,9 @@ static void bash_value(const struct option_row *row)
 	case HINT_MEDIATE:
 		(void)printf("_gabion_words \"$cur\" 'auto all'");
 		break;
+	case HINT_SYSCALLS:
+		(void)printf("_gabion_words \"$cur\" 'narrow usual wide'");
+		break;
 	case HINT_HOST:
 		(void)printf("mapfile -t COMPREPLY < <(compgen -A hostname -- \"$cur\")");
 		break;

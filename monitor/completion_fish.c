@@ -104,6 +104,9 @@ static void fish_value(const struct option_row *row)
 	case HINT_MEDIATE:
 		(void)printf(" -x -a 'auto all'");
 		break;
+	case HINT_SYSCALLS:
+		(void)printf(" -x -a 'narrow usual wide'");
+		break;
 	case HINT_HOST:
 		(void)printf(" -x -a '(__fish_print_hostnames)'");
 		break;

@@ -31,6 +31,9 @@ static void zsh_value(const struct option_row *row)
 	case HINT_MEDIATE:
 		(void)printf("(auto all)");
 		break;
+	case HINT_SYSCALLS:
+		(void)printf("(narrow usual wide)");
+		break;
 	case HINT_HOST:
 		(void)printf("_hosts");
 		break;

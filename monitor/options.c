@@ -275,6 +275,7 @@ static int amount_wrong(const struct option_row *row, const char *value, int err
 	case KIND_PROFILE:
 	case KIND_AGENT:
 	case KIND_MEDIATE:
+	case KIND_SYSCALLS:
 	case KIND_ENV:
 	case KIND_USER:
 	default:
@@ -337,19 +338,6 @@ static struct string_list *list_of(struct run_options *o, enum option_id id)
 	default:
 		return NULL;
 	}
-}
-
-/* A program that is not executed whatever its arguments are. */
-static int add_deny(struct run_options *o, const char *path)
-{
-	struct exec_deny *v = reallocarray(o->exec_deny.v, o->exec_deny.n + 1, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	o->exec_deny.v = v;
-	v[o->exec_deny.n] = (struct exec_deny){.path = strdup(path), .origin = strdup("--deny-exec")};
-	o->exec_deny.n++;
-	return v[o->exec_deny.n - 1].path && v[o->exec_deny.n - 1].origin ? 0 : -ENOMEM;
 }
 
 /* The list of rules about the network an option adds to, or NULL. */
@@ -418,6 +406,7 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 		      struct options_fault *ret_fault)
 {
 	static const char *const mediate[] = {"auto", "all", NULL};
+	const char *lists[LIST_COUNT + 1] = {NULL};
 	int r = 0;
 
 	switch (row->kind) {
@@ -431,6 +420,15 @@ static int take_value(struct run_options *o, const struct option_row *row, const
 			o->mediate_all = strcmp(value, "all") == 0;
 			o->mediate_set = true;
 		}
+		return r;
+	case KIND_SYSCALLS:
+		for (int i = 0; i < LIST_COUNT; i++)
+			lists[i] = table_list_name((enum sys_list)i);
+		r = check_name(value, "list of system calls", lists, NULL, ret_fault);
+		for (int i = 0; r == 0 && i < LIST_COUNT; i++)
+			if (strcmp(value, lists[i]) == 0)
+				o->syscalls = (enum sys_list)i;
+		o->syscalls_set = r == 0;
 		return r;
 	case KIND_ENV:
 		return env_name_ok(value) ? 0 : env_wrong(value, ret_fault);
@@ -480,7 +478,7 @@ static int take_option(struct run_options *o, enum option_id id, const char *val
 	int r = take_value(o, &option_rows[id], value, ret_fault);
 
 	if (r == 0 && id == OPTION_DENY_EXEC)
-		r = add_deny(o, value);
+		r = exec_deny_add(&o->exec_deny, value, NULL, "--deny-exec");
 	if (r != 0)
 		return r;
 	if (list)
@@ -534,29 +532,6 @@ int options_parse(enum command command, int argc, char **argv, struct run_option
 fail:
 	run_options_clear(&o);
 	return r;
-}
-
-static void exec_deny_free(struct exec_deny_list *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		for (char **arg = l->v[i].args; arg && *arg; arg++)
-			free(*arg);
-		free(l->v[i].args);
-		free(l->v[i].path);
-		free(l->v[i].origin);
-	}
-	free(l->v);
-	*l = (struct exec_deny_list){.v = NULL};
-}
-
-static void tmpfs_free(struct tmpfs_list *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->v[i].path);
-		free(l->v[i].origin);
-	}
-	free(l->v);
-	*l = (struct tmpfs_list){.v = NULL};
 }
 
 void run_options_clear(struct run_options *o)

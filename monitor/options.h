@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "plan.h"
 #include "settings.h"
 #include "util/said.h"
 
@@ -45,6 +46,8 @@ struct run_options {
 	double cpus;      /* 0: no limit */
 	uint64_t timeout_ms; /* 0: none */
 	bool mediate_all, mediate_set; /* set: --mediate said it */
+	enum sys_list syscalls; /* the calls that may be made at all */
+	bool syscalls_set;	/* --syscalls said it */
 	const char *audit; /* file, or NULL */
 	enum audit_mode audit_reads, audit_stacks;
 	bool quiet;        /* no summary, no notices */
@@ -54,5 +57,15 @@ struct run_options {
 
 /* What is set here holds where neither an option nor a policy says otherwise. */
 #define RUN_OPTIONS_NULL ((struct run_options){ .written = WRITTEN_MOUNTS, .audit_reads = AUDIT_DENIED })
+
+/* What O wishes of the plan. */
+static inline struct plan_wish options_wish(const struct run_options *o)
+{
+	return (struct plan_wish){.mediate_all = o->mediate_all,
+				  .record_reads = o->audit_reads != AUDIT_OFF,
+				  .record_all = o->audit_reads == AUDIT_ALL,
+				  .rings = o->io_uring_restricted,
+				  .list = o->syscalls};
+}
 
 #endif

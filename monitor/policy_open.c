@@ -79,8 +79,6 @@ int policy_check(const struct lang *l, struct lang_messages *m)
 	not_yet(m, &v->net_host, "network.host", OPTION_NET);
 	not_yet(m, &v->unix_sockets, "network.unix", OPTION_UNIX);
 	not_yet(m, &v->publish, "network.publish", OPTION_PUBLISH);
-	if (v->audit_stacks == AUDIT_ALL)
-		bad(m, v->stacks_from, "audit.stacks: all: only who is refused is looked at; denied can be held");
 	check_groups(v, m);
 	check_limits(v, m);
 	return 0;
@@ -105,54 +103,6 @@ static int before(struct said_list *to, const struct said_list *from)
 	return 0;
 }
 
-/* Behind what the command line denies. */
-static int take_deny(struct run_options *o, const struct exec_deny_list *from)
-{
-	struct exec_deny_list *to = &o->exec_deny;
-	struct exec_deny *v = reallocarray(to->v, to->n + from->n + 1, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	to->v = v;
-	for (size_t i = 0; i < from->n; i++) {
-		const struct exec_deny *d = &from->v[i];
-		struct exec_deny *copy = &v[to->n];
-		size_t n = 0;
-
-		while (d->args && d->args[n])
-			n++;
-		*copy = (struct exec_deny){.path = strdup(d->path), .origin = strdup(d->origin)};
-		copy->args = d->args ? calloc(n + 1, sizeof(*copy->args)) : NULL;
-		to->n++;
-		if (!copy->path || !copy->origin || (d->args && !copy->args))
-			return -ENOMEM;
-		for (size_t k = 0; k < n; k++) {
-			copy->args[k] = strdup(d->args[k]);
-			if (!copy->args[k])
-				return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-static int take_tmpfs(struct run_options *o, const struct tmpfs_list *from)
-{
-	struct tmpfs_wish *v = calloc(from->n + 1, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	o->tmpfs.v = v;
-	for (size_t i = 0; i < from->n; i++) {
-		v[i] = from->v[i];
-		v[i].path = strdup(from->v[i].path);
-		v[i].origin = strdup(from->v[i].origin);
-		o->tmpfs.n = i + 1;
-		if (!v[i].path || !v[i].origin)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
 static int take_lists(struct run_options *o, const struct lang_values *v)
 {
 	int r = before(&o->net, &v->net);
@@ -169,9 +119,13 @@ static int take_lists(struct run_options *o, const struct lang_values *v)
 		r = string_list_add(&o->env_pass, v->env_pass.v[i].text);
 	for (size_t i = 0; r == 0 && i < v->env_set.n; i++)
 		r = string_list_add(&o->env_set, v->env_set.v[i].text);
-	if (r == 0)
-		r = take_deny(o, &v->exec_deny);
-	return r == 0 ? take_tmpfs(o, &v->tmpfs) : r;
+	/* Behind what the command line denies. */
+	for (size_t i = 0; r == 0 && i < v->exec_deny.n; i++) {
+		const struct exec_deny *d = &v->exec_deny.v[i];
+
+		r = exec_deny_add(&o->exec_deny, d->path, (const char *const *)d->args, d->origin);
+	}
+	return r == 0 ? tmpfs_copy(&o->tmpfs, &v->tmpfs) : r;
 }
 
 /* What an option said stays. */
@@ -197,6 +151,8 @@ static void take_single(struct run_options *o, const struct lang_values *v)
 		o->audit_stacks = v->audit_stacks;
 	if (!o->mediate_set && v->mediate_from)
 		o->mediate_all = v->mediate_all;
+	if (!o->syscalls_set)
+		o->syscalls = v->list;
 	if (v->written_from)
 		o->written = v->written;
 	o->memfd_exec = o->memfd_exec || v->memfd_exec;

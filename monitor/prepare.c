@@ -342,12 +342,8 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 	if (r == 0)
 		r = judge(o, &p, mode);
 	if (r == 0) {
-		struct plan_wish wish = {
-			.mediate_all = o->mediate_all,
-			.record_reads = o->audit_reads != AUDIT_OFF,
-			.rings = o->io_uring_restricted,
-			.datagram_stdio = datagram_stdio(),
-		};
+		struct plan_wish wish = options_wish(o);
+		wish.datagram_stdio = datagram_stdio();
 		uint32_t facts = expected_facts(mode);
 
 		if (mode != FLOOR_BARE && landlock_abi() >= 2 && !stdio_is_file() && floor_writes_named(&p.places, p.policy))

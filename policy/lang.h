@@ -119,6 +119,8 @@ struct lang_values {
 	char *reads_from, *stacks_from;
 	bool mediate_all;
 	char *mediate_from;
+	enum sys_list list; /* syscalls */
+	char *syscalls_from;
 	struct said_list require;
 	struct lang_group *group; /* groups: of all layers; a later one of the same name replaces */
 	size_t group_count;

@@ -67,6 +67,8 @@ void lang_read_list(struct lang_reader *rd, uint32_t node, const char *path, con
 		    void (*item)(struct lang_reader *rd, uint32_t node, const char *path));
 /* The text at NODE, NULL (an error was noted) where there is none. */
 const char *lang_read_text(struct lang_reader *rd, uint32_t node, const char *path);
+/* The text at NODE with its variables; NULL: noted, or dropped. */
+const char *lang_read_plain(struct lang_reader *rd, uint32_t node, const char *path);
 /* Which of the NULL-terminated WORDS stands at NODE; -1 (noted). */
 int lang_read_word(struct lang_reader *rd, uint32_t node, const char *path, const char *const *words);
 /* 0 or 1, -1 (noted). */
@@ -82,6 +84,10 @@ char *lang_origin(struct lang_reader *rd, uint32_t node);
 void lang_say(struct lang_reader *rd, struct said_list *l, uint32_t node, const char *text);
 /* Remembers where a single value was said. */
 void lang_from(struct lang_reader *rd, char **from, uint32_t node);
+
+/* lang_network.c */
+void lang_read_network(struct lang_reader *rd, uint32_t node, const char *path);
+void lang_read_groups(struct lang_reader *rd, uint32_t node, const char *path);
 
 /* lang_paths.c: filesystem, and paths elsewhere. */
 void lang_read_filesystem(struct lang_reader *rd, uint32_t node, const char *path);

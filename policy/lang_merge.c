@@ -10,27 +10,6 @@
 #include "policy/lang_layer.h"
 #include "util/err.h"
 
-static void deny_free(struct exec_deny_list *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		for (char **arg = l->v[i].args; arg && *arg; arg++)
-			free(*arg);
-		free(l->v[i].args);
-		free(l->v[i].path);
-		free(l->v[i].origin);
-	}
-	free(l->v);
-}
-
-static void tmpfs_free(struct tmpfs_list *l)
-{
-	for (size_t i = 0; i < l->n; i++) {
-		free(l->v[i].path);
-		free(l->v[i].origin);
-	}
-	free(l->v);
-}
-
 static void groups_free(struct lang_values *v)
 {
 	for (size_t i = 0; i < v->group_count; i++) {
@@ -47,76 +26,17 @@ void lang_values_free(struct lang_values *v)
 	char *texts[] = {v->home_from, v->written_from, v->memfd_from,	v->memory_from, v->pids_from,
 			 v->files_from, v->time_from,	v->cpus_from,	v->user,	v->user_from,
 			 v->io_uring_from, v->audit,	v->audit_from,	v->reads_from,	v->stacks_from,
-			 v->mediate_from};
+			 v->mediate_from,
+			 v->syscalls_from};
 
 	for (size_t i = 0; i < ARRAY_LEN(said); i++)
 		said_free(said[i]);
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(texts[i]);
-	deny_free(&v->exec_deny);
+	exec_deny_free(&v->exec_deny);
 	tmpfs_free(&v->tmpfs);
 	groups_free(v);
 	*v = (struct lang_values){.profile = NULL};
-}
-
-/* Moves what FROM holds behind what TO does. */
-static int move_said(struct said_list *to, struct said_list *from)
-{
-	struct said *v;
-
-	if (from->n == 0)
-		return 0;
-	v = reallocarray(to->v, to->n + from->n, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	memcpy(v + to->n, from->v, from->n * sizeof(*v));
-	to->v = v;
-	to->n += from->n;
-	free(from->v);
-	*from = (struct said_list){.v = NULL};
-	return 0;
-}
-
-static int move_deny(struct exec_deny_list *to, struct exec_deny_list *from)
-{
-	struct exec_deny *v;
-
-	if (from->n == 0)
-		return 0;
-	v = reallocarray(to->v, to->n + from->n, sizeof(*v));
-	if (!v)
-		return -ENOMEM;
-	memcpy(v + to->n, from->v, from->n * sizeof(*v));
-	to->v = v;
-	to->n += from->n;
-	free(from->v);
-	*from = (struct exec_deny_list){.v = NULL};
-	return 0;
-}
-
-static int move_tmpfs(struct tmpfs_list *to, struct tmpfs_list *from)
-{
-	struct tmpfs_wish *v = reallocarray(to->v, to->n + from->n + 1, sizeof(*v));
-
-	if (!v)
-		return -ENOMEM;
-	to->v = v;
-	for (size_t i = 0; i < from->n; i++) {
-		size_t k = 0;
-
-		while (k < to->n && strcmp(v[k].path, from->v[i].path) != 0)
-			k++;
-		if (k < to->n) {
-			free(v[k].path);
-			free(v[k].origin);
-		} else {
-			to->n++;
-		}
-		v[k] = from->v[i];
-	}
-	free(from->v);
-	*from = (struct tmpfs_list){.v = NULL};
-	return 0;
 }
 
 static int move_groups(struct lang_values *to, struct lang_values *from)
@@ -184,6 +104,7 @@ static void take_single(struct lang_values *to, struct lang_values *from)
 	TAKE(audit_reads, reads_from);
 	TAKE(audit_stacks, stacks_from);
 	TAKE(mediate_all, mediate_from);
+	TAKE(list, syscalls_from);
 }
 
 static int take_lists(struct lang_values *to, struct lang_values *from)
@@ -201,11 +122,11 @@ static int take_lists(struct lang_values *to, struct lang_values *from)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(said); i++)
-		r = move_said(said[i].to, said[i].from);
+		r = said_move(said[i].to, said[i].from);
 	if (r == 0)
-		r = move_deny(&to->exec_deny, &from->exec_deny);
+		r = exec_deny_move(&to->exec_deny, &from->exec_deny);
 	if (r == 0)
-		r = move_tmpfs(&to->tmpfs, &from->tmpfs);
+		r = tmpfs_move(&to->tmpfs, &from->tmpfs);
 	return r == 0 ? move_groups(to, from) : r;
 }
 

@@ -333,3 +333,10 @@ void lang_from(struct lang_reader *rd, char **from, uint32_t node)
 	free(*from);
 	*from = lang_origin(rd, node);
 }
+
+const char *lang_read_plain(struct lang_reader *rd, uint32_t node, const char *path)
+{
+	const char *text = lang_read_text(rd, node, path);
+
+	return text ? lang_read_variables(rd, node, text, false) : NULL;
+}

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net_policy.h"
 #include "policy/glob.h"
 #include "policy/require.h"
 #include "policy/value.h"
@@ -19,14 +18,6 @@
 static struct lang_values *values(struct lang_reader *rd)
 {
 	return &rd->l->values;
-}
-
-/* The text at NODE with its variables; NULL: noted or dropped. */
-static const char *text_at(struct lang_reader *rd, uint32_t node, const char *path)
-{
-	const char *text = lang_read_text(rd, node, path);
-
-	return text ? lang_read_variables(rd, node, text, false) : NULL;
 }
 
 static void own_text(struct lang_reader *rd, char **where, const char *text)
@@ -142,182 +133,6 @@ static void take_exec(struct lang_reader *rd, uint32_t value, const char *path)
 	lang_read_map(rd, value, path, keys, ARRAY_LEN(keys));
 }
 
-/* -- network -- */
-
-/* Notes what is wrong with the rule TEXT. */
-static bool check_host(struct lang_reader *rd, uint32_t node, const char *text)
-{
-	struct net_text one = {.text = text, .origin = ""};
-	struct net_fault fault;
-	struct net_policy *p = NULL;
-	int r = net_policy_compile(&one, 1, &p, &fault);
-
-	net_policy_free(p);
-	if (r == -ENOMEM)
-		rd->r = r;
-	else if (r < 0)
-		lang_bad(rd, node, "%s", fault.text);
-	return r == 0;
-}
-
-static void one_host(struct lang_reader *rd, uint32_t node, const char *path)
-{
-	const char *text = text_at(rd, node, path);
-
-	if (!text)
-		return;
-	if (text[0] == '@')
-		lang_bad(rd, node, "'%.60s' is a group (did you mean network: {groups: [\"%.60s\"]}?)", text, text);
-	else if (check_host(rd, node, text))
-		lang_say(rd, rd->item, node, text);
-}
-
-static void take_allow(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	rd->item = &values(rd)->net;
-	lang_read_list(rd, value, path, "no host may be reached by it", one_host);
-}
-
-static bool group_name_ok(const char *s)
-{
-	return *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == strlen(s);
-}
-
-static void one_group(struct lang_reader *rd, uint32_t node, const char *path)
-{
-	const char *text = lang_read_text(rd, node, path);
-
-	if (!text)
-		return;
-	if (text[0] != '@')
-		lang_bad(rd, node, "'%.60s' is no group: its name begins with @ (did you mean \"@%.60s\"?)", text, text);
-	else if (!group_name_ok(text + 1))
-		lang_bad(rd, node, "'%.60s': a group's name has letters, digits, _ and -", text);
-	else
-		lang_say(rd, &values(rd)->groups, node, text);
-}
-
-static void take_groups_of(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	lang_read_list(rd, value, path, "no host may be reached by it", one_group);
-}
-
-static void one_socket(struct lang_reader *rd, uint32_t node, const char *path)
-{
-	const char *text = text_at(rd, node, path);
-
-	if (!text)
-		return;
-	if (text[0] != '/' && strncmp(text, "~/", 2) != 0)
-		lang_bad(rd, node, "'%.80s': a socket is named by an absolute path", text);
-	else
-		lang_say(rd, &values(rd)->unix_sockets, node, text);
-}
-
-static void take_unix(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	lang_read_list(rd, value, path, "no socket may be reached by it", one_socket);
-}
-
-/* A port at *S, which moves on. 0: none. */
-static unsigned int read_port(const char **s)
-{
-	unsigned int n = 0;
-
-	if (**s == '0')
-		return 0;
-	while (**s >= '0' && **s <= '9' && n <= 65535)
-		n = 10 * n + (unsigned int)(*(*s)++ - '0');
-	return n <= 65535 ? n : 0;
-}
-
-static void one_port(struct lang_reader *rd, uint32_t node, const char *path)
-{
-	const char *text = text_at(rd, node, path), *s = text;
-
-	if (!text)
-		return;
-	if (!read_port(&s) || *s)
-		lang_bad(rd, node, "'%.60s' is no port: a number from 1 to 65535", text);
-	else
-		lang_say(rd, &values(rd)->net_host, node, text);
-}
-
-static void take_host(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	lang_read_list(rd, value, path, "no port is forwarded by it", one_port);
-}
-
-static void one_publish(struct lang_reader *rd, uint32_t node, const char *path)
-{
-	const char *text = text_at(rd, node, path), *s = text;
-
-	if (!text)
-		return;
-	if (!read_port(&s) || *s++ != ':' || !read_port(&s) || *s)
-		lang_bad(rd, node, "'%.60s' is no pair of ports: \"8080:3000\" is the host's 8080, the command's 3000", text);
-	else
-		lang_say(rd, &values(rd)->publish, node, text);
-}
-
-static void take_publish(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	lang_read_list(rd, value, path, "nothing is reachable by it", one_publish);
-}
-
-static void take_network(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	static const struct lang_key keys[] = {{"allow", take_allow},
-					       {"groups", take_groups_of},
-					       {"unix", take_unix},
-					       {"host", take_host},
-					       {"publish", take_publish}};
-
-	lang_read_map(rd, value, path, keys, ARRAY_LEN(keys));
-}
-
-/* groups: NAME: [HOST...]. */
-static void take_groups(struct lang_reader *rd, uint32_t value, const char *path)
-{
-	const struct lang_node *nodes = rd->l->tree.nodes;
-	struct lang_values *v = values(rd);
-
-	if (nodes[value].type != LANG_MAP) {
-		lang_bad(rd, value, "%s gives lists of hosts names: groups: {mine: [\"api.example.com\"]}", path);
-		return;
-	}
-	for (uint32_t key = value + 1; key < nodes[value].end;) {
-		uint32_t list = nodes[key].end;
-		const char *name = nodes[key].type == LANG_SCALAR ? lang_text(&rd->l->tree, key) : "";
-		struct lang_group *g;
-
-		name += name[0] == '@';
-		if (!group_name_ok(name)) {
-			lang_bad(rd, key, "'%.60s': a group's name has letters, digits, _ and -", name);
-		} else {
-			for (size_t i = 0; i < v->group_count; i++)
-				if (strcmp(v->group[i].name, name) == 0)
-					lang_bad(rd, key, "the group '%.60s' is said twice", name);
-			g = reallocarray(v->group, v->group_count + 1, sizeof(*g));
-			if (!g) {
-				rd->r = -ENOMEM;
-				return;
-			}
-			v->group = g;
-			g += v->group_count;
-			*g = (struct lang_group){.name = strdup(name)};
-			if (!g->name) {
-				rd->r = -ENOMEM;
-				return;
-			}
-			v->group_count++;
-			rd->item = &g->hosts;
-			lang_read_list(rd, list, name, "no host may be reached by it", one_host);
-		}
-		key = nodes[list].end;
-	}
-}
-
 /* -- environment -- */
 
 static bool variable_name_ok(const char *s, const char *more)
@@ -399,7 +214,7 @@ static void amount_bad(struct lang_reader *rd, uint32_t node, const char *path, 
 
 static void take_memory(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 	int r = text ? value_size(text, &values(rd)->memory) : 0;
 
 	if (r < 0)
@@ -409,7 +224,7 @@ static void take_memory(struct lang_reader *rd, uint32_t value, const char *path
 
 static void take_cpus(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 	int r = text ? value_cpus(text, &values(rd)->cpus) : 0;
 
 	if (r < 0)
@@ -419,7 +234,7 @@ static void take_cpus(struct lang_reader *rd, uint32_t value, const char *path)
 
 static void take_pids(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 	int r = text ? value_pids(text, &values(rd)->pids) : 0;
 
 	if (r < 0)
@@ -429,7 +244,7 @@ static void take_pids(struct lang_reader *rd, uint32_t value, const char *path)
 
 static void take_files(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 	int r = text ? value_files(text, &values(rd)->files) : 0;
 
 	if (r < 0)
@@ -439,7 +254,7 @@ static void take_files(struct lang_reader *rd, uint32_t value, const char *path)
 
 static void take_time(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 	int r = text ? value_duration(text, &values(rd)->time_ms) : 0;
 
 	if (r < 0)
@@ -463,7 +278,7 @@ static void take_limits(struct lang_reader *rd, uint32_t value, const char *path
 
 static void take_file(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 
 	if (text)
 		own_text(rd, &values(rd)->audit, text);
@@ -505,6 +320,19 @@ static void take_mediate(struct lang_reader *rd, uint32_t value, const char *pat
 	lang_from(rd, &values(rd)->mediate_from, value);
 }
 
+static void take_syscalls(struct lang_reader *rd, uint32_t value, const char *path)
+{
+	const char *words[LIST_COUNT + 1] = {NULL};
+	int i;
+
+	for (i = 0; i < LIST_COUNT; i++)
+		words[i] = table_list_name((enum sys_list)i);
+	i = lang_read_word(rd, value, path, words);
+	if (i >= 0)
+		values(rd)->list = (enum sys_list)i;
+	lang_from(rd, &values(rd)->syscalls_from, value);
+}
+
 static void take_io_uring(struct lang_reader *rd, uint32_t value, const char *path)
 {
 	static const char *const words[] = {"off", "restricted", NULL};
@@ -515,7 +343,7 @@ static void take_io_uring(struct lang_reader *rd, uint32_t value, const char *pa
 
 static void take_user(struct lang_reader *rd, uint32_t value, const char *path)
 {
-	const char *text = text_at(rd, value, path);
+	const char *text = lang_read_plain(rd, value, path);
 	uid_t uid;
 	gid_t gid;
 	int r = text ? value_user(text, &uid, &gid) : 0;
@@ -564,16 +392,16 @@ static void take_extends(struct lang_reader *rd, uint32_t value, const char *pat
 		lang_bad(rd, value, "%s is one profile or file: what that extends counts as well", path);
 		return;
 	}
-	rd->l->extends = text_at(rd, value, path);
+	rd->l->extends = lang_read_plain(rd, value, path);
 	rd->l->extends_node = value;
 }
 
 static const struct lang_key top[] = {
 	{"version", take_version},   {"extends", take_extends},		{"filesystem", lang_read_filesystem},
-	{"exec", take_exec},	     {"network", take_network},		{"groups", take_groups},
+	{"exec", take_exec},	     {"network", lang_read_network},	{"groups", lang_read_groups},
 	{"environment", take_environment}, {"limits", take_limits},	{"user", take_user},
 	{"io_uring", take_io_uring}, {"audit", take_audit},		{"mediate", take_mediate},
-	{"require", take_require},
+	{"syscalls", take_syscalls}, {"require", take_require},
 };
 
 static bool has_key(const struct lang_tree *t, const char *name)

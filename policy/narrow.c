@@ -368,8 +368,11 @@ static bool stays_performed(const struct plan *plan, const struct sys_row *row)
 
 uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
 {
+	int err = narrow_list_error(plan, row);
 	enum plan_key key;
 
+	if (err != 0)
+		return SCMP_ACT_ERRNO((uint32_t)err);
 	for (size_t i = 0; i < ARRAY_LEN(bases); i++)
 		if ((int)bases[i].nr == row->nr && holds(plan, bases[i].when))
 			return SCMP_ACT_ERRNO((uint32_t)bases[i].err);
@@ -387,7 +390,8 @@ uint32_t narrow_base(const struct plan *plan, const struct sys_row *row)
 		key = plan_key_of(row);
 		if (key < PLAN_COUNT && plan->level[key] == LEVEL_DENY)
 			return SCMP_ACT_ERRNO(EACCES);
-		return SCMP_ACT_ALLOW;
+		err = narrow_list_base(plan, row->nr);
+		return err != 0 ? SCMP_ACT_ERRNO((uint32_t)err) : SCMP_ACT_ALLOW;
 	case CLASS_SCALAR:
 		/* Native is what the rules permit; the sentry refuses the rest, with a record. */
 		key = plan_key_of(row);
@@ -425,7 +429,8 @@ static int add(const struct plan *plan, scmp_filter_ctx ctx, int nr, uint32_t ac
 
 	if (row == NULL)
 		return -EINVAL;
-	if (action == narrow_base(plan, row))
+	/* What the list lacks is refused whatever its arguments are. */
+	if (action == narrow_base(plan, row) || narrow_list_error(plan, row) != 0)
 		return 0;
 	return seccomp_rule_add_exact_array(ctx, action, nr, n, cmp);
 }
@@ -494,5 +499,5 @@ int narrow_add(const struct plan *plan, scmp_filter_ctx ctx)
 				       : SCMP_ACT_ERRNO((uint32_t)rule->err),
 			n, cmp);
 	}
-	return r;
+	return r == 0 ? narrow_list_add(plan, ctx) : r;
 }

@@ -20,4 +20,12 @@ uint32_t narrow_base(const struct plan *plan, const struct sys_row *row);
  */
 int narrow_add(const struct plan *plan, scmp_filter_ctx ctx);
 
+/*
+ * Lists of calls (policy/narrow_list.c). narrow_list_error(): what a call outside of PLAN's list is answered, 0: it is in it.
+ * narrow_list_base(): the answer to values that LIST_NARROW does not permit for NR, 0: all are. narrow_list_add(): the values it permits.
+ */
+int narrow_list_error(const struct plan *plan, const struct sys_row *row);
+int narrow_list_base(const struct plan *plan, int nr);
+int narrow_list_add(const struct plan *plan, scmp_filter_ctx ctx);
+
 #endif

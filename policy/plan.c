@@ -408,6 +408,15 @@ static bool fits(const struct row *r, uint32_t floor, unsigned int c, const stru
 	return r->wish == WISH_ANY || (r->wish == WISH_RECORD) == wish->record_reads;
 }
 
+/*
+ * What reads and is to be recorded even where it is permitted: looked at where the floor holds its rules, which is less than to leave it
+ * to the kernel unseen. What lists a directory opened it before.
+ */
+static bool record_all(enum plan_key k, const struct plan_wish *wish)
+{
+	return wish->record_all && (k == PLAN_READ || k == PLAN_META || k == PLAN_WATCH);
+}
+
 /* --mediate all: these can be performed by the sentry. */
 static bool can_emulate(enum plan_key k)
 {
@@ -458,6 +467,10 @@ static void decide(enum plan_key k, uint32_t floor, unsigned int c, const struct
 			plan->level[k] = rows[i].level;
 			plan->why[k] = rows[i].why;
 			plan->gap[k] = rows[i].gap;
+			if (record_all(k, wish) && plan->level[k] == LEVEL_NATIVE) {
+				plan->level[k] = LEVEL_OBSERVE;
+				plan->why[k] = "the mount view holds every read and hide rule; looked at for the record (reads: all)";
+			}
 			if (k == PLAN_EXEC)
 				plan->exec_held = rows[i].level >= LEVEL_OBSERVE && !rows[i].races;
 			return;
@@ -499,7 +512,7 @@ bool plan_pair(size_t i, struct plan_pair *ret_pair)
 
 void plan_make(const struct policy *p, uint32_t floor, const struct plan_wish *wish, struct plan *ret_plan)
 {
-	struct plan plan = {.floor = floor};
+	struct plan plan = {.floor = floor, .list = wish->list};
 	unsigned int c = conds(p);
 
 	for (int k = 0; k < PLAN_COUNT; k++)

@@ -135,7 +135,8 @@ int value_cpus(const char *s, double *ret_cpus)
 	return 0;
 }
 
-int value_pids(const char *s, uint64_t *ret_pids)
+/* A whole number from LOW to HIGH. */
+static int value_count(const char *s, uint64_t low, uint64_t high, uint64_t *ret_n)
 {
 	uint64_t n;
 	int r = read_digits(&s, &n);
@@ -144,25 +145,21 @@ int value_pids(const char *s, uint64_t *ret_pids)
 		return r;
 	if (*s != '\0')
 		return -EINVAL;
-	if (n < 1 || n > 4194304) /* PID_MAX_LIMIT */
+	if (n < low || n > high)
 		return -ERANGE;
-	*ret_pids = n;
+	*ret_n = n;
 	return 0;
 }
 
+int value_pids(const char *s, uint64_t *ret_pids)
+{
+	return value_count(s, 1, 4194304, ret_pids); /* PID_MAX_LIMIT */
+}
+
+/* Fewer, and no program starts; more than the kernel's fs.nr_open is by default. */
 int value_files(const char *s, uint64_t *ret_files)
 {
-	uint64_t n;
-	int r = read_digits(&s, &n);
-
-	if (r < 0)
-		return r;
-	if (*s != '\0')
-		return -EINVAL;
-	if (n < 16 || n > 1048576) /* fewer, and no program starts; more than the kernel's fs.nr_open by default */
-		return -ERANGE;
-	*ret_files = n;
-	return 0;
+	return value_count(s, 16, 1048576, ret_files);
 }
 
 /* A numeric id as a whole; -EINVAL where S is none. */

@@ -36,6 +36,24 @@ static inline int said_add(struct said_list *l, const char *text, const char *or
 	return 0;
 }
 
+/* Puts FROM, emptied, behind TO. -ENOMEM: nothing is moved. */
+static inline int said_move(struct said_list *to, struct said_list *from)
+{
+	struct said *v;
+
+	if (from->n == 0)
+		return 0;
+	v = reallocarray(to->v, to->n + from->n, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	memcpy(v + to->n, from->v, from->n * sizeof(*v));
+	to->v = v;
+	to->n += from->n;
+	free(from->v);
+	*from = (struct said_list){.v = NULL};
+	return 0;
+}
+
 static inline void said_free(struct said_list *l)
 {
 	for (size_t i = 0; i < l->n; i++) {

@@ -3,7 +3,7 @@
 # is permitted (it must succeed again). check.sh sets $T, $GABION, $TESTS, $SRC and $CHECK_MODES.
 #
 #   native MODE CMD...            as MODE's user, without gabion, in $WS
-#   inside MODE OPTION... -- CMD  in gabion, in $WS; both ways of mediation with each_way
+#   inside MODE OPTION... -- CMD  in gabion, in $WS, with every call there is; both ways of mediation with each_way
 #   got / held CMD...             fails the test unless CMD's exit status is 0 / 1 (attack.h)
 #   won CMD...                    as got, for a race: tried again until it is won (lib/races.bash)
 
@@ -43,7 +43,7 @@ native() {
 inside() {
   local mode=$1
   shift
-  (cd "$WS" && in_mode "$mode" timeout "$PATIENCE" "$GABION" run --quiet --mediate "${WAY:-auto}" --exec "$TESTS" "$@")
+  (cd "$WS" && in_mode "$mode" timeout "$PATIENCE" "$GABION" run --quiet --mediate "${WAY:-auto}" --syscalls wide --exec "$TESTS" "$@")
 }
 
 # Both ways of mediation.

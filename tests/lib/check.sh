@@ -135,7 +135,7 @@ run_guest() {
           continue
         fi
         ws=$(mode_workspace "$mode")
-        (cd "$ws" && gabion_run "$mode" --mediate "$mediate" --exec "$TESTS" -- timeout 60 "$prog") >"$T/guest" 2>"$T/guest.err" </dev/null
+        (cd "$ws" && gabion_run "$mode" --mediate "$mediate" --syscalls wide --exec "$TESTS" -- timeout 60 "$prog") >"$T/guest" 2>"$T/guest.err" </dev/null
         echo "status $?" >>"$T/guest"
         rm -rf "$ws"
         if cmp -s "$T/native" "$T/guest"; then

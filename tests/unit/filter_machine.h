@@ -127,6 +127,7 @@ static inline struct plan plan_all(enum level level, uint32_t floor)
 	for (int k = 0; k < PLAN_COUNT; k++)
 		p.level[k] = level;
 	p.floor = floor;
+	p.list = LIST_WIDE; /* lists have a test of their own: test_surface.c */
 	return p;
 }
 
@@ -151,7 +152,7 @@ static inline int setup(void **state)
 	plans[NATIVE] = plan_all(LEVEL_NATIVE, EVERY_FACT);
 	plans[EMULATED] = plan_all(LEVEL_EMULATE, EVERY_FACT);
 	plans[BARE] = plan_all(LEVEL_EMULATE, 0);
-	plans[DENYING] = PLAN_NULL;
+	plans[DENYING] = plan_all(LEVEL_DENY, 0);
 	plans[READ_NATIVE] = plan_open(LEVEL_NATIVE, LEVEL_EMULATE, LEVEL_NATIVE);
 	plans[READ_NATIVE_NO_META] = plan_open(LEVEL_NATIVE, LEVEL_OBSERVE, LEVEL_EMULATE);
 	plans[OBSERVED] = plan_all(LEVEL_OBSERVE, EVERY_FACT);

@@ -23,7 +23,8 @@ struct made {
 
 static struct made make(const char *const *rules, uint32_t floor, bool all)
 {
-	struct plan_wish wish = { .mediate_all = all, .record_reads = (floor & FLOOR_VIEW_WRITES) == 0 };
+	struct plan_wish wish = { .mediate_all = all, .record_reads = (floor & FLOOR_VIEW_WRITES) == 0,
+				  .list = LIST_WIDE };
 	struct policy_builder *b;
 	struct policy *p;
 	struct made m = { .plan = PLAN_NULL };

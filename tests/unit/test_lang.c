@@ -102,7 +102,7 @@ static void test_errors(void **state)
 		{V "filesytem: {}\nnetwrok: {}\n", "f:2:1: unknown key 'filesytem' (did you mean filesystem?)\n"
 						  "f:3:1: unknown key 'netwrok' (did you mean network?)\n"},
 		{V "zzz: 1\n", "f:2:1: unknown key 'zzz' (there are: version, extends, filesystem, exec, network, groups, "
-			       "environment, limits, user, io_uring, audit, mediate, require)\n"},
+			       "environment, limits, user, io_uring, audit, mediate, syscalls, require)\n"},
 		{V "filesystem:\n  raed: [/a]\n", "f:3:3: unknown key 'raed' in filesystem (did you mean read?)\n"},
 		{V "mediate: auto\nmediate: all\n", "f:3:1: 'mediate' is said twice (first in line 2): put both into one\n"},
 		{V "filesystem: {read: /usr}\n", "f:2:20: filesystem.read is a list (did you mean [\"/usr\"]?)\n"},
@@ -204,11 +204,11 @@ static void test_errors(void **state)
 		{V "extends: /p/gone.yaml\n", "/p/gone.yaml:2:10: extends: /p/nowhere.yaml: No such file or directory\n"},
 		{V "extends: /p/child.yaml\nbaz: 1\n",
 		 "f:3:1: unknown key 'baz' (there are: version, extends, filesystem, exec, network, groups, environment, limits, "
-		 "user, io_uring, audit, mediate, require)\n"
+		 "user, io_uring, audit, mediate, syscalls, require)\n"
 		 "/p/child.yaml:3:1: unknown key 'bar' (there are: version, extends, filesystem, exec, network, groups, "
-		 "environment, limits, user, io_uring, audit, mediate, require)\n"
+		 "environment, limits, user, io_uring, audit, mediate, syscalls, require)\n"
 		 "/p/broken.yaml:2:1: unknown key 'foo' (there are: version, extends, filesystem, exec, network, groups, "
-		 "environment, limits, user, io_uring, audit, mediate, require)\n"},
+		 "environment, limits, user, io_uring, audit, mediate, syscalls, require)\n"},
 		/* Contradictions in one file. */
 		{V "filesystem: {read: [/a], hide: [/a]}\n",
 		 "f:2:21: read and hide (line 2) name the same path /a: hide counts, this rule never does\n"},
@@ -222,6 +222,7 @@ static void test_errors(void **state)
 		 "f:2:20: anchors and aliases are no part of the language: write the value out\n"
 		 "f:2:36: anchors and aliases are no part of the language: write the value out (a text that begins with * needs "
 		 "quotes)\n"},
+		{V "syscalls: narow\n", "f:2:11: syscalls cannot be 'narow' (did you mean narrow? there are: narrow, usual, wide)\n"},
 		{V "mediate: !!str all\n", "f:2:10: tags are no part of the language: leave it out\n"},
 		{V "---\nversion: 1\n", "f:2:1: a policy is one document: what follows --- belongs into a file of its own\n"},
 		{V "filesystem: {hide: [**/.env]}\n",
@@ -308,7 +309,7 @@ static void test_values(void **state)
 		  "groups: {mine: [\"x.example.org\"]}\n"
 		  "environment: {pass: [PATH, LANG, \"NPM_*\"], set: {CI: \"1\", E: \"\", P: \"${PLACE}\"}}\n"
 		  "limits: {memory: 2g, cpus: 2, pids: 100, files: 4096, time: 1h}\nuser: 1000:1000\nio_uring: off\n"
-		  "audit: {file: audit.jsonl, reads: all, stacks: denied}\nmediate: all\nrequire: [exec.written, view]\n";
+		  "audit: {file: audit.jsonl, reads: all, stacks: all}\nmediate: all\nsyscalls: usual\nrequire: [exec.written, view]\n";
 	struct lang_messages m;
 	struct lang *l;
 	const struct lang_values *v;
@@ -352,8 +353,10 @@ static void test_values(void **state)
 	assert_string_equal(v->io_uring_from, "f:18:11");
 	assert_string_equal(v->audit, "audit.jsonl");
 	assert_int_equal(v->audit_reads, AUDIT_ALL);
-	assert_int_equal(v->audit_stacks, AUDIT_DENIED);
+	assert_int_equal(v->audit_stacks, AUDIT_ALL);
 	assert_true(v->mediate_all);
+	assert_int_equal(v->list, LIST_USUAL);
+	assert_string_equal(v->syscalls_from, "f:21:11");
 	assert_int_equal(v->require.n, 2);
 	lang_free(l);
 }
