@@ -26,7 +26,8 @@ struct sentry_config {
 	/* Limits no control group holds: to be counted (sentry/tally.h); 0: none. */
 	uint64_t count_memory;
 	uint64_t count_pids;
-	bool stacks;   /* the tracer takes a snapshot of who is refused */
+	enum audit_mode stacks; /* whose the tracer takes a snapshot of: who is refused, who is recorded */
+	bool reads_all;		/* permitted reads are recorded as well */
 	pid_t init;    /* the guest's first process, in the sentry's pid namespace */
 	struct policy_builder *rules; /* to compile again when widened; the sentry's from now on */
 	const struct policy *policy;

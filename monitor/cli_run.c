@@ -9,6 +9,7 @@
 #include "groups.h"
 #include "policy_open.h"
 #include "supervise.h"
+#include "tracer.h"
 #include "util/err.h"
 
 /* The policy and the groups of hosts of O. 0, or the exit status with everything said. */
@@ -33,6 +34,12 @@ static int open_policy(struct run_options *o)
 	for (size_t i = 0; i < notes.n && !o->quiet; i++)
 		fprintf(stderr, "gabion: %s\n", notes.v[i]);
 	string_list_free(&notes);
+	/* Of what is permitted only where the wait for an answer cannot be interrupted: else the call would be made twice. */
+	if (r == 0 && o->audit_stacks == AUDIT_ALL && !tracer_works()) {
+		o->audit_stacks = AUDIT_DENIED;
+		if (!o->quiet)
+			fprintf(stderr, "gabion: only stacks of who is refused are recorded here: it takes Linux 5.19, and ptrace\n");
+	}
 	return r == 0 ? 0 : EXIT_GABION;
 }
 

@@ -72,7 +72,7 @@ struct test {
 	uint64_t mask, value;
 };
 
-/* Values that are allowed, of rows of class ALLOW; all tests hold, a mask of 0 ends them. Two of one call may overlap: they say the same. */
+/* Values that are allowed, of rows of class ALLOW; all tests hold, a mask of 0 ends them. Forms of one call may overlap. */
 struct form {
 	enum sys_nr nr;
 	enum when when;

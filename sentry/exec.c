@@ -101,6 +101,7 @@ static struct reply verify(struct call *c, const struct object *o)
 
 	if (req == NULL)
 		return call_fail(c, -ENOMEM);
+	*req = (struct trace_request){.reply = REPLY_NULL};
 	if (!exec_chain(c, o, req, &reply)) {
 		(void)trace_request_free(req);
 		return reply;

@@ -321,15 +321,24 @@ static bool is_refused(const struct call *c, const struct reply *r)
 	return c->refused || (c->judged && c->verdict.kind == VERDICT_DENY && r->kind == REPLY_DENY);
 }
 
-/* Refusals are always recorded; of what was permitted, what changes, executes or connects. */
+/* Refusals are always recorded; of what was permitted, what changes, executes or connects, and what reads where that is asked for. */
+static bool is_recorded(const struct call *c, const struct reply *r)
+{
+	if (c->s->ring == NULL)
+		return false;
+	if (is_refused(c, r) || c->failed)
+		return true;
+	return c->judged && (c->op == OP_WRITE || c->op == OP_EXEC || c->op == OP_CONNECT ||
+			     (c->s->reads_all && (c->op == OP_READ || c->op == OP_STAT)));
+}
+
 static void record_if_wanted(const struct call *c, const struct reply *r)
 {
-	bool refused = is_refused(c, r);
 	uint32_t flags = 0;
 
-	if (c->s->ring == NULL)
+	if (!is_recorded(c, r))
 		return;
-	if (refused)
+	if (is_refused(c, r))
 		flags |= RECORD_REFUSED;
 	if (c->failed)
 		flags |= RECORD_INTERNAL;
@@ -337,8 +346,6 @@ static void record_if_wanted(const struct call *c, const struct reply *r)
 	if (flags != 0 && call_alive(c) != 0)
 		return;
 	if (flags == 0) {
-		if (!c->judged || (c->op != OP_WRITE && c->op != OP_EXEC && c->op != OP_CONNECT))
-			return;
 		if (r->kind == REPLY_CONTINUE)
 			flags |= RECORD_CONTINUED;
 		else if (r->kind == REPLY_DENY || (r->kind == REPLY_VALUE && r->value < 0))
@@ -358,28 +365,42 @@ void handle_finish(struct call *c, struct reply r)
 	pool_put(c->s->pool, c);
 }
 
-/* A flood of refusals gets a few stacks a second; the rest is answered as without. */
-static bool stack_is_due(void)
+/*
+ * Of what is permitted, not of an exec: the memory its stack was in is gone when it could be looked at, and its caller may
+ * be the tracer's already.
+ */
+static bool wants_stack(const struct call *c, const struct reply *r)
+{
+	if (c->s->stacks == AUDIT_OFF)
+		return false;
+	if (is_refused(c, r))
+		return true;
+	return c->s->stacks == AUDIT_ALL && is_recorded(c, r) && c->op != OP_EXEC && c->request == NULL;
+}
+
+/* A flood gets a few stacks a second; the rest is answered as without. What is permitted takes none of what is refused. */
+static bool stack_is_due(bool refused)
 {
 	enum { A_SECOND = 20 };
-	static _Atomic uint64_t state; /* second << 8 | count */
+	static _Atomic uint64_t states[2]; /* second << 8 | count */
+	_Atomic uint64_t *state = &states[refused];
 	struct timespec now;
 	uint64_t old, next;
 
 	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	old = atomic_load(&state);
+	old = atomic_load(state);
 	do {
 		next = old >> 8 == (uint64_t)now.tv_sec ? old + 1 : (uint64_t)now.tv_sec << 8 | 1;
 		if ((next & 0xff) > A_SECOND)
 			return false;
-	} while (!atomic_compare_exchange_weak(&state, &old, next));
+	} while (!atomic_compare_exchange_weak(state, &old, next));
 	return true;
 }
 
 void handle_answer(struct call *c, struct reply r)
 {
-	if (c->s->stacks && is_refused(c, &r) && stack_is_due())
-		trace_refusal(c, r, TRACER_STACK_MAX);
+	if (wants_stack(c, &r) && stack_is_due(is_refused(c, &r)))
+		trace_snapshot(c, r, TRACER_STACK_MAX);
 	else
 		handle_finish(c, r);
 }

@@ -41,7 +41,8 @@ struct sentry {
 	struct net_edge *edge; /* net_edge.h; NULL: no rule names a host */
 	struct pool *pool; /* call objects and helper threads (pool.h) */
 	struct trace *trace; /* the tracer's ear (trace.h); NULL: there is no tracer */
-	bool stacks;	     /* wanted of who is refused */
+	enum audit_mode stacks; /* wanted of who is refused, or of who is recorded */
+	bool reads_all;	     /* what is permitted to read is recorded, too */
 	bool memfd_exec;     /* memory files may execute */
 };
 
@@ -142,7 +143,7 @@ bool handle_on_receiver(void);
 int handle_loop(struct sentry *s);
 /* Decides and answers the event in C (from pool_get(), c->ev filled); C belongs to the pool afterwards. */
 void handle_call(struct call *c);
-/* Answers C with R, a refusal by way of the tracer where stacks are wanted. C is the pool's afterwards. */
+/* Answers C with R, by way of the tracer where a stack is wanted. C is the pool's afterwards. */
 void handle_answer(struct call *c, struct reply r);
 /* Records and sends R as the answer to C, gives C back to the pool. */
 void handle_finish(struct call *c, struct reply r);

@@ -159,6 +159,7 @@ int sentry_run(const struct sentry_config *cfg)
 		.plan = cfg->plan,
 		.ring = cfg->ring,
 		.stacks = cfg->stacks,
+		.reads_all = cfg->reads_all,
 		.memfd_exec = cfg->memfd_exec,
 	};
 	if (s.fds_fd < 0 || s.root_fd < 0)

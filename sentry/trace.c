@@ -61,8 +61,10 @@ static void args_clear(struct trace_args *a)
 
 struct trace_request *trace_request_free(struct trace_request *r)
 {
-	if (r != NULL)
+	if (r != NULL) {
 		args_clear(&r->args);
+		r->reply.fd = fd_close(r->reply.fd);
+	}
 	free(r);
 	return NULL;
 }
@@ -99,13 +101,22 @@ static struct pending *pending_free(struct pending *p)
 	return NULL;
 }
 
+/* The reply that was waiting, with what it owns. */
+static struct reply held_reply(struct call *c)
+{
+	struct reply r = c->request->reply;
+
+	c->request->reply = REPLY_NULL;
+	return r;
+}
+
 /* The tracer could not take hold of the caller. */
 static struct reply not_held(struct call *c, int err)
 {
 	if (err == ESRCH)
 		return reply_deny(EINTR); /* gone: nobody is told */
 	if (c->request->msg.kind == TRACER_SNAPSHOT)
-		return c->request->reply;
+		return held_reply(c);
 	/* Traced by a debugger of the guest's. */
 	if (err == EPERM && c->s->plan->exec_held)
 		return reply_continue(c);
@@ -125,7 +136,7 @@ static void on_held(struct trace *t, struct pending *p, int err)
 		(void)pending_free(p);
 		return;
 	}
-	r = err == 0 ? c->request->reply : not_held(c, err);
+	r = err == 0 ? held_reply(c) : not_held(c, err);
 	if (c->request->msg.kind == TRACER_SNAPSHOT && err != 0)
 		c->request->msg.id = 0;
 	if (err == 0 && c->request->args.n > 0) {
@@ -338,7 +349,7 @@ int trace_submit(struct call *c)
 	return 0;
 }
 
-void trace_refusal(struct call *c, struct reply r, uint32_t bytes)
+void trace_snapshot(struct call *c, struct reply r, uint32_t bytes)
 {
 	struct trace_request *req = c->s->trace == NULL ? NULL : calloc(1, sizeof(*req));
 
@@ -349,6 +360,7 @@ void trace_refusal(struct call *c, struct reply r, uint32_t bytes)
 		if (trace_submit(c) == 0)
 			return;
 		req->msg.id = 0;
+		r = held_reply(c);
 	}
 	handle_finish(c, r);
 }

@@ -46,10 +46,10 @@ struct reply trace_later(struct call *c, struct trace_request *req);
 int trace_submit(struct call *c);
 
 /*
- * Answers C with the refusal R as handle_finish() does, and has a snapshot of BYTES of the caller's stack taken before it runs on; at
+ * Answers C with R, which is owned, as handle_finish() does, and has a snapshot of BYTES of the caller's stack taken before it runs on; at
  * once and without where there is none to be had (no tracer, too many, a debugger holds the caller). While C is recorded
  * c->request->msg.id names the snapshot, where c->request is not NULL. C is the pool's afterwards.
  */
-void trace_refusal(struct call *c, struct reply r, uint32_t bytes);
+void trace_snapshot(struct call *c, struct reply r, uint32_t bytes);
 
 #endif

@@ -138,3 +138,27 @@ shown() {
 @test "gabion log shows stacks, and the tree of processes" {
   each_mode shown
 }
+
+# Of what is permitted as well, a few a second; refusals have theirs beside.
+all() {
+  program -O1 || return 1
+  printf 'version: 1\nextends: agent\naudit: {reads: all, stacks: all}\n' >all.yaml
+  chmod 644 all.yaml
+  echo text >file
+  [ "$mode" = root ] || [ "$(id -u)" -ne 0 ] || chown "$MODE_UID" file
+  rm -f record
+  ends 3 guest -p all.yaml --audit "$ws/record" -- sh -c 'stat file >/dev/null; cat file; for i in $(seq 50); do echo $i >file; done; ./deep' || return 1
+  is text "$out" "what was read" || return 1
+  is 50 "$(cat file)" "what was written" || return 1
+  jq -se 'any(.[]; .op == "read" and .verdict == "allow" and (.object | endswith("/file")))' record >/dev/null || { echo "no read"; return 1; }
+  jq -se 'any(.[]; .op == "stat" and .verdict == "allow" and (.object | endswith("/file")))' record >/dev/null || { echo "no stat"; return 1; }
+  jq -se '[.[] | select(.op == "write" and .stack and .verdict == "allow")] | length > 0' record | grep -q true ||
+    jq -se 'any(.[]; .stack and .verdict == "allow")' record >/dev/null || { echo "no stack"; return 1; }
+  is "" "$(jq -r 'select(.op == "exec" and .stack) | .syscall' record)" "stacks of exec" || return 1
+  jq -se 'any(.[]; .verdict == "deny" and .stack)' record >/dev/null || { echo "no stack of the refusal"; return 1; }
+  [[ "$(ours)" == *"third second first main "* ]]
+}
+
+@test "reads and stacks of what is permitted are recorded where the policy says all" {
+  each_mode all
+}

@@ -99,7 +99,7 @@ static pid_t start(int (*fn)(void), enum level level)
 {
 	struct policy_builder *b;
 	struct policy *policy;
-	struct plan plan = PLAN_NULL;
+	struct plan plan = { .list = LIST_WIDE };
 	struct sock_fprog prog;
 	struct rlimit files = { .rlim_cur = SENTRY_FILES, .rlim_max = SENTRY_FILES };
 	int pair[2], ctl[2], status;

@@ -206,7 +206,8 @@ static void values(void **state)
 /* A walk of the program never says less than a run of it. */
 static void walk(void **state)
 {
-	static const uint64_t some[] = {0, 1, 2, 3, 4, 7, 8, 9, 16, 24, 64, 128, 137, 0x5401, 0x5412, 0x80000, 0x10000000, UINT32_MAX, UINT64_MAX};
+	static const uint64_t some[] = {0, 1, 2, 3, 4, 7, 8, 9, 16, 24, 64, 128, 137,
+					0x5401, 0x5412, 0x80000, 0x10000000, UINT32_MAX, UINT64_MAX};
 	struct made m = make(LIST_NARROW, false, "/", VIEW);
 
 	(void)state;
@@ -260,7 +261,8 @@ static void own_filters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(goals), cmocka_unit_test(nested), cmocka_unit_test(values), cmocka_unit_test(walk), cmocka_unit_test(own_filters),
+		cmocka_unit_test(goals), cmocka_unit_test(nested), cmocka_unit_test(values),
+		cmocka_unit_test(walk), cmocka_unit_test(own_filters),
 	};
 
 	return cmocka_run_group_tests_name("surface", tests, NULL, NULL);
