@@ -22,6 +22,8 @@ struct sentry_config {
 	int proc_fd;   /* directory of a procfs that shows the guest's threads by the ids notifications carry */
 	int control;   /* SEQPACKET socket to the monitor: struct sentry_msg each way; its end is our end */
 	int tracer;    /* SEQPACKET socket to the tracer: struct tracer_msg (tracer_msg.h); its end is our end; -1: none */
+	/* A container: SOCK_SEQPACKET to who brings further listeners (struct listener_msg); its end is our end. -1: none. */
+	int listeners;
 	bool memfd_exec; /* memory files may execute */
 	/* Limits no control group holds: to be counted (sentry/tally.h); 0: none. */
 	uint64_t count_memory;
@@ -43,6 +45,14 @@ struct sentry_config {
 	int keeper; /* to the edge's keeper: struct edge_request; -1 without network namespaces */
 	uint16_t names_port; /* without network namespaces: where on 127.0.0.1 the relay answers names */
 };
+
+/* Comes with the descriptor of a listener; answered with .value 0 once it is listened to, else a negative errno. */
+struct listener_msg {
+	uint32_t kind; /* LISTENER_MSG_ADD */
+	int32_t value;
+};
+
+enum { LISTENER_MSG_ADD = 1 };
 
 enum sentry_msg_kind {
 	SENTRY_MSG_NONE = 0, /* never valid */

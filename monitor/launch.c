@@ -418,6 +418,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	struct sentry_config sc = {.listener = listener,
 				   .proc_fd = proc_fd,
 				   .control = e->control[1],
+				   .listeners = -1,
 				   .tracer = e->trace[0],
 				   .stacks = l->o->audit_stacks,
 				   .reads_all = l->o->audit_reads == AUDIT_ALL,

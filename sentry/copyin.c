@@ -18,7 +18,7 @@ static int copy_path(struct call *c, int index, uint64_t addr)
 
 	/* Nothing is mapped at the first page; utimensat() without a path asks often. */
 	if (addr != 0)
-		r = c->s->mech->ops->read_str(c->s->mech, &c->ev, addr, c->path[index], sizeof(c->path[index]));
+		r = call_mech(c)->ops->read_str(call_mech(c), &c->ev, addr, c->path[index], sizeof(c->path[index]));
 	c->path_err[index] = 0;
 	c->path_len[index] = 0;
 	if (r == 0)
@@ -47,5 +47,5 @@ int copyin(struct call *c)
 	if (index == 0 || c->row->family == FAM_META || c->row->family == FAM_OPEN ||
 	    c->row->family == FAM_CHANGE)
 		return 0;
-	return c->s->mech->ops->alive(c->s->mech, &c->ev);
+	return call_mech(c)->ops->alive(call_mech(c), &c->ev);
 }

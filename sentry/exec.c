@@ -43,7 +43,7 @@ static int copy_args(const struct call *c, uint64_t argv, char **ret_args)
 			return -1;
 		if (at == 0)
 			break;
-		r = c->s->mech->ops->read_str(c->s->mech, &c->ev, at, text, ARG_MAX_LEN);
+		r = call_mech(c)->ops->read_str(call_mech(c), &c->ev, at, text, ARG_MAX_LEN);
 		if (r != 0 && r != -ENAMETOOLONG)
 			return -1;
 		text[ARG_MAX_LEN - 1] = '\0';

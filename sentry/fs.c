@@ -142,7 +142,7 @@ int fs_getfd(struct call *c, int fd, int *ret_fd)
 
 int fs_read_str(const struct call *c, uint64_t addr, char *buf, size_t size)
 {
-	int r = c->s->mech->ops->read_str(c->s->mech, &c->ev, addr, buf, size);
+	int r = call_mech(c)->ops->read_str(call_mech(c), &c->ev, addr, buf, size);
 
 	if (r == MECH_E_GONE)
 		return -ESRCH;

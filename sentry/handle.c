@@ -154,7 +154,7 @@ struct reply call_handoff(struct call *c, struct reply (*fn)(struct call *c))
 
 int call_alive(const struct call *c)
 {
-	return c->s->mech->ops->alive(c->s->mech, &c->ev);
+	return call_mech(c)->ops->alive(call_mech(c), &c->ev);
 }
 
 /* A result of the backend's about memory as call_read() promises it. */
@@ -167,7 +167,7 @@ static int memory_result(int r)
 
 int call_read(const struct call *c, uint64_t addr, void *buf, size_t len)
 {
-	int r = c->s->mech->ops->read(c->s->mech, &c->ev, addr, buf, len);
+	int r = call_mech(c)->ops->read(call_mech(c), &c->ev, addr, buf, len);
 
 	if (r != 0)
 		return memory_result(r);
@@ -179,7 +179,7 @@ int call_write(const struct call *c, uint64_t addr, const void *buf, size_t len)
 	/* The thread id must still be the caller's: what is written cannot be taken back. */
 	if (call_alive(c) != 0)
 		return -ESRCH;
-	return memory_result(c->s->mech->ops->write(c->s->mech, &c->ev, addr, buf, len));
+	return memory_result(call_mech(c)->ops->write(call_mech(c), &c->ev, addr, buf, len));
 }
 
 /* Helpers see some calls only: what they remember of a caller could be of before an exec. */
@@ -356,7 +356,7 @@ static void record_if_wanted(const struct call *c, const struct reply *r)
 
 void handle_finish(struct call *c, struct reply r)
 {
-	struct mech *m = c->s->mech;
+	struct mech *m = call_mech(c);
 	struct event ev = c->ev;
 
 	record_if_wanted(c, &r);
@@ -430,25 +430,29 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-int handle_loop(struct sentry *s)
+/*
+ * Answers what comes until no user of the listener is left. MORE: a further one, whose calls are counted in USERS; NULL: the
+ * sentry's own, which BACKLOG's helpers look at too.
+ */
+static int receive(struct sentry *s, struct mech *more, unsigned int *users, struct backlog *backlog)
 {
 	/* A receive that takes less did not sleep. */
 	enum { ASLEEP_NS = 3000 };
-	struct backlog *backlog = NULL;
+	struct mech *m = more != NULL ? more : s->mech;
 	struct call *c = NULL;
 	uint64_t before;
-	int r;
+	int r = 0;
 
-	r = pool_thread_start();
-	is_receiver = true;
-	if (r == 0)
-		r = backlog_new(s, &backlog);
 	while (r == 0) {
 		c = pool_get(s->pool);
 		if (c == NULL)
 			return -ENOMEM;
+		c->mech = more;
+		c->users = users;
+		if (users != NULL)
+			(void)__atomic_add_fetch(users, 1, __ATOMIC_RELAXED);
 		before = monotonic_ns();
-		r = s->mech->ops->next(s->mech, &c->ev);
+		r = m->ops->next(m, &c->ev);
 		if (r == 0) {
 			backlog_note(backlog, monotonic_ns() - before > ASLEEP_NS);
 			handle_call(c);
@@ -459,4 +463,29 @@ int handle_loop(struct sentry *s)
 			r = 0;
 	}
 	return r == MECH_E_END ? 0 : r;
+}
+
+int handle_loop(struct sentry *s)
+{
+	struct backlog *backlog = NULL;
+	int r = pool_thread_start();
+
+	is_receiver = true;
+	if (r == 0)
+		r = backlog_new(s, &backlog);
+	return r < 0 ? r : receive(s, NULL, NULL, backlog);
+}
+
+int handle_more(struct sentry *s, struct mech *m)
+{
+	unsigned int users = 0;
+	int r = pool_thread_start();
+
+	is_receiver = true;
+	if (r == 0)
+		r = receive(s, m, &users, NULL);
+	/* Helpers may still be at calls of callers that are gone. */
+	while (__atomic_load_n(&users, __ATOMIC_ACQUIRE) != 0)
+		(void)nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+	return r;
 }

@@ -50,6 +50,9 @@ enum { CALL_PATHS = 2 };
 
 struct call {
 	struct sentry *s;
+	/* That EV came by: NULL: the sentry's own, else a further listener's, with the number of its calls in use. */
+	struct mech *mech;
+	unsigned int *users;
 	struct event ev;
 	const struct sys_row *row;
 	const struct policy *policy; /* the snapshot this call is judged by */
@@ -82,6 +85,11 @@ struct call {
 };
 
 typedef struct reply handler_fn(struct call *c);
+
+static inline struct mech *call_mech(const struct call *c)
+{
+	return c->mech != NULL ? c->mech : c->s->mech;
+}
 
 /* Current snapshot of the policy. */
 const struct policy *sentry_policy(const struct sentry *s);
@@ -141,6 +149,8 @@ int call_getfd(const struct call *c, int fd, int *ret_fd);
 bool handle_on_receiver(void);
 /* Receives and answers until no guest is left (0), or our failure (negative errno). */
 int handle_loop(struct sentry *s);
+/* The same for a further listener M, on a thread of its own; returns once none of its calls is in anybody's hands. */
+int handle_more(struct sentry *s, struct mech *m);
 /* Decides and answers the event in C (from pool_get(), c->ev filled); C belongs to the pool afterwards. */
 void handle_call(struct call *c);
 /* Answers C with R, by way of the tracer where a stack is wanted. C is the pool's afterwards. */

@@ -20,6 +20,7 @@
 #include "sentry/confine.h"
 #include "sentry/handle.h"
 #include "sentry/hidden_links.h"
+#include "sentry/listeners.h"
 #include "sentry/net_edge.h"
 #include "sentry/pool.h"
 #include "sentry/tally.h"
@@ -178,11 +179,15 @@ int sentry_run(const struct sentry_config *cfg)
 		r = control_start(&k);
 	if (r == 0)
 		r = tally_start(&s, cfg->count_memory, cfg->count_pids);
+	if (r == 0 && cfg->listeners >= 0)
+		r = listeners_start(&s, cfg->listeners);
 	(void)malloc_trim(0); /* what the start took */
 	if (r == 0)
 		r = confine(s.plan->level[PLAN_RING] == LEVEL_EMULATE);
 	if (r == 0)
 		r = handle_loop(&s);
+	if (r == 0 && cfg->listeners >= 0)
+		listeners_wait();
 	/*
 	 * Helpers may still be at calls of callers that are gone, and the control thread waits: nothing they use is
 	 * freed or closed. The process is to end now; that closes the listener, which answers whoever is left with

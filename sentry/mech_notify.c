@@ -457,11 +457,12 @@ static int start_end_thread(struct mech_notify *n)
 
 int mech_notify_new(int listener, struct mech **ret_mech)
 {
-	struct seccomp_notif_sizes sizes;
+	/* Asked once: a further listener comes when we may no longer ask. */
+	static struct seccomp_notif_sizes sizes;
 	struct mech_notify *n;
 	int r;
 
-	if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
+	if (sizes.seccomp_notif == 0 && syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) < 0)
 		return err_now();
 	n = calloc(1, sizeof(*n));
 	if (n == NULL)

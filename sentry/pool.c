@@ -161,6 +161,8 @@ struct call *pool_get(struct pool *p)
 	}
 	/* Field by field: the arrays are most of it, and their lengths say what is valid. */
 	c->s = p->s;
+	c->mech = NULL;
+	c->users = NULL;
 	c->ev = EVENT_NULL;
 	c->row = NULL;
 	c->policy = NULL;
@@ -191,6 +193,8 @@ void pool_put(struct pool *p, struct call *c)
 	for (size_t i = 0; i < ARRAY_LEN(c->held); i++)
 		c->held[i] = fd_close(c->held[i]);
 	c->request = trace_request_free(c->request);
+	if (c->users != NULL)
+		(void)__atomic_sub_fetch(c->users, 1, __ATOMIC_RELEASE);
 	(void)pthread_mutex_lock(&p->lock);
 	p->calls--;
 	if (p->free_count < FREE_MAX) {
