@@ -139,7 +139,11 @@ struct lang_places {
 };
 
 /* Which layers: the rules of profiles come before what the run itself adds, those of files after it. */
-enum lang_part { LANG_BUILT_IN = 1 << 0, LANG_FILES = 1 << 1 };
+enum lang_part {
+	LANG_BUILT_IN = 1 << 0,
+	LANG_FILES = 1 << 1,
+	LANG_UNSEEN = 1 << 2, /* the guest sees none of the policy files: they need no rule */
+};
 
 /*
  * Adds the path rules of PARTS to B, with their origins ("FILE:LINE:COL", "profile NAME"), the protection of the policy files

@@ -221,7 +221,7 @@ int lang_add_rules(const struct lang *l, enum lang_part parts, const struct lang
 	int r = lang_expand(l, parts, places, add_one, &a);
 
 	/* Last, so that no except rule of theirs lifts it. */
-	for (size_t i = 0; r == 0 && (parts & LANG_FILES) && l->files[i]; i++) {
+	for (size_t i = 0; r == 0 && (parts & (LANG_FILES | LANG_UNSEEN)) == LANG_FILES && l->files[i]; i++) {
 		AUTO_FREE char *quoted = glob_quote(l->files[i]);
 
 		r = quoted ? policy_builder_add(b, RULE_PROTECT, quoted, "the policy itself") : -ENOMEM;
