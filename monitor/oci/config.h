@@ -19,7 +19,17 @@
 #include "monitor/oci/fault.h"
 #include "monitor/oci/resources.h"
 
-enum oci_ns { OCI_NS_USER = 0, OCI_NS_PID, OCI_NS_MOUNT, OCI_NS_NET, OCI_NS_IPC, OCI_NS_UTS, OCI_NS_CGROUP, OCI_NS_TIME, OCI_NS_COUNT };
+enum oci_ns {
+	OCI_NS_USER = 0,
+	OCI_NS_PID,
+	OCI_NS_MOUNT,
+	OCI_NS_NET,
+	OCI_NS_IPC,
+	OCI_NS_UTS,
+	OCI_NS_CGROUP,
+	OCI_NS_TIME,
+	OCI_NS_COUNT
+};
 
 struct oci_namespace {
 	bool wanted; /* else: the caller's own */
@@ -91,7 +101,15 @@ struct oci_mount {
 	char *data;		      /* options for the file system, with commas; NULL: none */
 };
 
-enum oci_hook_kind { OCI_PRESTART = 0, OCI_CREATE_RUNTIME, OCI_CREATE_CONTAINER, OCI_START_CONTAINER, OCI_POSTSTART, OCI_POSTSTOP, OCI_HOOK_KINDS };
+enum oci_hook_kind {
+	OCI_PRESTART = 0,
+	OCI_CREATE_RUNTIME,
+	OCI_CREATE_CONTAINER,
+	OCI_START_CONTAINER,
+	OCI_POSTSTART,
+	OCI_POSTSTOP,
+	OCI_HOOK_KINDS
+};
 
 struct oci_hook {
 	char *path;
