@@ -8,7 +8,8 @@
  *
  * Both install gabion's filter themselves, while they have the right to, and tell the number of its listener; the maker
  * takes it and gives it to the sentry, and only then they go on: nothing of the container's runs unsupervised. The
- * container's own profile comes after it: before the ids change where it needs a capability, else last of all.
+ * container's own profile comes after it. Without no_new_privs both need a capability, and come before the ids change; else they
+ * come last, so that no list has to let through what only we need.
  *
  * Should: leave nothing open but the standard descriptors and those asked for. Mustn't: execute anything of the image
  * with a capability or an id that config.json does not give.
@@ -262,12 +263,17 @@ static _Noreturn void tail(const struct child *ch, int slave, int pid)
 	check(ch, proc_limits(p, warn, (void *)(uintptr_t)ch, &f), &f);
 	check_call(ch, p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0, "no_new_privs");
 	close_others(ch);
-	supervised(ch);
-	if (!p->no_new_privs && (r = oci_seccomp_install(&ch->own)) < 0)
-		fail(ch, oci_fail_errno(&f, r, "unable to init seccomp"), &f);
+	/* A filter needs no_new_privs or a capability. */
+	if (!p->no_new_privs) {
+		supervised(ch);
+		if ((r = oci_seccomp_install(&ch->own)) < 0)
+			fail(ch, oci_fail_errno(&f, r, "unable to init seccomp"), &f);
+	}
 	check(ch, proc_become(p, &f), &f);
 	check(ch, late ? proc_chdir(p, true, &f) : 0, &f);
 	check(ch, proc_find(p, env, &path, &f), &f);
+	if (p->no_new_privs)
+		supervised(ch);
 	if (child_send(ch->sync, CHILD_MSG_READY, 0, "") < 0)
 		_exit(EXIT_FAILURE);
 	if (ch->fifo >= 0) {

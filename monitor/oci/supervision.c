@@ -130,7 +130,7 @@ static int build(struct supervision *s, uint32_t facts, struct oci_fault *fault)
 		r = policy_compile(s->rules, &s->policy);
 	if (r < 0)
 		return oci_fail(fault, r, "the policy: %s", why != NULL ? why : oci_errno_text(r));
-	struct plan_wish wish = {.mediate_all = o->mediate_all, .record_reads = o->audit_reads != AUDIT_OFF};
+	struct plan_wish wish = options_wish(o);
 	plan_make(s->policy, facts, &wish, &s->plan);
 	if (plan_wants_tracer(&s->plan, &wish) && tracer_works())
 		plan_make(s->policy, facts | FLOOR_TRACER, &wish, &s->plan);
