@@ -303,8 +303,20 @@ static void check_plan(const struct policy *p, uint32_t floor)
 	for (int k = 0; k < PLAN_COUNT; k++)
 		if (!plan.why[k] || !plan.why[k][0] || (plan.gap[k] && plan.level[k] < LEVEL_VERIFY))
 			differs(p, "plan", plan_key_name((enum plan_key)k), "has no reason");
-	if (plan.level[PLAN_WRITE] > LEVEL_EMULATE || plan.level[PLAN_CHANGE] > LEVEL_EMULATE)
+	if (plan.level[PLAN_WRITE] <= LEVEL_EMULATE && plan.level[PLAN_CHANGE] <= LEVEL_EMULATE)
+		return;
+	/* Only where the floor says so, nobody wants a record, and no pattern takes something away. */
+	if (!((floor >> 2) & FLOOR_VIEW_WRITES) || wish.record_reads || wish.mediate_all)
 		differs(p, "plan", "writing", "is left to the kernel");
+	bool lifted = false;
+	for (size_t i = 0; i < policy_rule_count(p); i++)
+		lifted = lifted || policy_rule(p, i)->kind == RULE_EXCEPT;
+	for (size_t i = 0; !lifted && i < policy_rule_count(p); i++) {
+		const struct rule *r = policy_rule(p, i);
+
+		if ((r->kind == RULE_HIDE || r->kind == RULE_PROTECT || r->kind == RULE_KEYS) && r->floating)
+			differs(p, "plan", "writing", "is left to the kernel beside a rule for every depth");
+	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -73,7 +73,7 @@ int main(void)
 }
 END
 if gcc -O1 -o echo echo.c -luring 2>gcc.err; then
-  ./echo &
+  ./echo >echo.out &
   until [ -e port ]; do sleep 0.05; done
   python3 -c '
 import socket, threading
@@ -90,6 +90,7 @@ t = [threading.Thread(target=one, args=(n,)) for n in range(20)]
 [x.start() for x in t]; [x.join() for x in t]
 print("echoed", sum(ok.values()))'
   wait $!
+  cat echo.out
 else
   echo "liburing's header is not installed"; exit 77
 fi
