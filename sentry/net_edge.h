@@ -12,7 +12,8 @@
 struct net_edge;
 
 /* CHANNEL leads to the relay, KEEPER to the edge's keeper (-1: no edge; every address is judged, none is dialled, and the relay's
- * name server is at NAMES_PORT of 127.0.0.1). Both are the edge's from now on. POLICY stays the caller's. Starts a thread. 0 or negative errno. */
+ * name server is at NAMES_PORT of 127.0.0.1). Both are the edge's from now on. POLICY stays the caller's. Starts a thread.
+ * 0 or negative errno. */
 int net_edge_new(int channel, int keeper, uint16_t names_port, const struct net_policy *policy, struct net_edge **ret_e);
 
 /* What may be done with a destination. Zero is the strictest. */

@@ -66,7 +66,7 @@ s = socket.create_connection(("localhost", 5432)); s.sendall(b"x"); print("reach
     [ "$mode" != bare ] || own="Permission denied"
     is "$own" "$(inside "$mode" -- python3 -c "$fetch" 127.0.0.1 5432)" "without"
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "a Unix socket of the host's passes bytes, and no descriptors" {
@@ -111,7 +111,7 @@ except OSError as e: print(e.strerror)'
     run in_world "$mode" "$GABION" run --policy "$WS/p.yaml" -- true
     [ "$status" -ne 0 ]
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "hosts and ports are added to a run in progress" {
@@ -146,7 +146,7 @@ Permission denied" "$(cat "$WS/out")" inside || return 1
       (.received > 5 or $mode == "bare"))' "$WS/record" >/dev/null || return 1
     jq -es 'any(.[]; .syscall == "connect" and .verdict == "deny" and .object == "203.0.113.10:80" and .errno == "EACCES")' "$WS/record" >/dev/null
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "the agent's hosts are allowed, and not without it" {
@@ -157,7 +157,7 @@ Permission denied" "$(cat "$WS/out")" inside || return 1
     inside "$mode" -- "$WS/aider" | grep -q api.anthropic.com || return 1
     ! inside "$mode" --agent none -- "$WS/aider" | grep -q .
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "the host's proxies are not the guest's" {
@@ -166,7 +166,7 @@ Permission denied" "$(cat "$WS/out")" inside || return 1
     is "" "$(inside "$1" --net 203.0.113.9 -- sh -c 'env | grep -i _proxy')" environment
     unset https_proxy HTTPS_PROXY no_proxy
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "a blocking connect is told what it would be told outside" {
@@ -180,7 +180,7 @@ for port in (80, 81):
       is "$(in_world "$mode" python3 -c "$say" "$to")" "$(inside "$mode" --net '*.example.com:80,81' --net 203.0.113.0/24:80,81 -- python3 -c "$say" "$to")" "$to" || return 1
     done
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "the host's own hosts file is honoured, by rules about its names" {
@@ -189,7 +189,7 @@ for port in (80, 81):
     is "Permission denied" "$(inside "$1" --net inhosts.example.com:80 -- python3 -c "$fetch" inhosts.example.com 8080)" "another port" || return 1
     is "Permission denied" "$(inside "$1" --net api.example.com:80 -- python3 -c "$fetch" 203.0.113.10 80)" "its address without a rule"
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "datagrams to a name, connected and not" {
@@ -205,7 +205,7 @@ print(",".join(out))'
   t() {
     is "one,two,three,Permission denied" "$(inside "$1" --net v4.example.com:7/udp -- python3 -c "$ask")" inside
   }
-  NOT= each_mode t
+  NOT='' each_mode t
 }
 
 @test "without namespaces the name server on the host's loopback answers this run's guest alone" {
@@ -235,5 +235,5 @@ print(len(found) >= 2, any(t(*x) for x in found))'
     grep -q ^198.1 "$WS/before" && cmp "$WS/before" "$WS/after"
     wait
   }
-  modes=bare NOT= each_mode t
+  modes=bare NOT='' each_mode t
 }
