@@ -43,6 +43,7 @@ struct sentry_config {
 	const struct net_policy *net;
 	int relay;  /* channel to the relay: struct relay_msg */
 	int keeper; /* to the edge's keeper: struct edge_request; -1 without network namespaces */
+	int names;  /* where the network is off: a datagram socket on port 53 of the guest's loopback; -1: none */
 	uint16_t names_port; /* without network namespaces: where on 127.0.0.1 the relay answers names */
 };
 

@@ -307,7 +307,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	bool spaces = l->ids->mode != FLOOR_BARE;
 	struct sources s = *host;
 	const char *stage = "start";
-	int proc_fd = -1, master = -1, slave = -1, listener = -1, keeper = -1, r = 0;
+	int proc_fd = -1, master = -1, slave = -1, listener = -1, keeper = -1, names = -1, r = 0;
 	uint32_t facts = 0;
 	char c;
 
@@ -346,6 +346,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		stage_failed(e, r, "a procfs of its own");
 	if (spaces && l->net == NULL && (r = net_loopback_up()) < 0)
 		stage_failed(e, r, "loopback");
+	if (spaces && l->net == NULL)
+		names = net_loopback_names();
 	if (spaces && (r = unix_sockets(l->sockets, l->socket_count, l->relay)) < 0)
 		stage_failed(e, r, "sockets of the host");
 	if (l->look->wanted && (r = make_pty(l, &master, &slave)) < 0)
@@ -387,6 +389,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 		fd_close(master);
 		fd_close(keeper);
 		fd_close(l->relay);
+		fd_close(names);
 		tracer_process(l, e, &cfg, proc_fd);
 	}
 	close(e->trace[1]);
@@ -409,7 +412,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	close(hand[0]); /* init may go on */
 	if ((r = send_started(e, master)) < 0)
 		stage_failed(e, r, "start");
-	int keep[] = {proc_fd, listener, e->control[1], e->report[0], e->trace[0], record_eventfd(l->ring), l->relay, keeper};
+	int keep[] = {proc_fd, listener, e->control[1], e->report[0], e->trace[0], record_eventfd(l->ring), l->relay, keeper, names};
 	if (launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(EXIT_FAILURE);
 	if (write(e->report[0], "g", 1) != 1)
@@ -436,6 +439,7 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .net = l->net,
 				   .relay = l->relay,
 				   .keeper = keeper,
+				   .names = names,
 				   .names_port = l->names_port};
 	if (sentry_run(&sc) < 0)
 		_exit(EXIT_FAILURE);

@@ -22,6 +22,7 @@
 #include "sentry/hidden_links.h"
 #include "sentry/listeners.h"
 #include "sentry/net_edge.h"
+#include "sentry/net_off.h"
 #include "sentry/pool.h"
 #include "sentry/tally.h"
 #include "sentry/trace.h"
@@ -172,6 +173,8 @@ int sentry_run(const struct sentry_config *cfg)
 		r = index_links(&s, cfg);
 	if (r == 0 && cfg->net)
 		r = net_edge_new(cfg->relay, cfg->keeper, cfg->names_port, cfg->net, &s.edge);
+	if (r == 0 && cfg->names >= 0)
+		r = net_off_start(&s, cfg->names);
 	if (r == 0 && cfg->tracer >= 0)
 		r = trace_new(&s, cfg->tracer, &s.trace);
 	k = (struct control){ .s = &s, .rules = cfg->rules, .fd = cfg->control };

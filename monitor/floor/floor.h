@@ -153,6 +153,8 @@ int sys_mount(int root);
 
 /* net.c: brings lo up in the calling process's network namespace. */
 int net_loopback_up(void);
+/* Port 53 of the guest's loopback, where a resolver asks that knows no name server; -1: somebody refuses it. */
+int net_loopback_names(void);
 
 /* unix.c: listeners for the host's Unix sockets V[0..N) in the view, which is the root directory by now; passed to the relay over
  * CHANNEL, each under its index. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -22,4 +23,13 @@ int net_loopback_up(void)
 		return err_now();
 	ifr.ifr_flags = (short)(ifr.ifr_flags | IFF_UP);
 	return ioctl(fd, SIOCSIFFLAGS, &ifr) < 0 ? err_now() : 0;
+}
+
+int net_loopback_names(void)
+{
+	const struct sockaddr_in sa = {
+		.sin_family = AF_INET, .sin_port = htons(53), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 && bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0 ? fd_steal(&fd) : -1;
 }

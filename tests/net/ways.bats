@@ -149,6 +149,18 @@ Permission denied" "$(cat "$WS/out")" inside || return 1
   NOT='' each_mode t
 }
 
+@test "with the network off, the summary says which names were asked for, and how to allow them" {
+  t() {
+    local mode=$1 out
+    out=$(in_world "$mode" "$GABION" run -- sh -c 'getent hosts evil.test; python3 -c "import socket; socket.gethostbyname(\"other.example.com\")"; true' 2>&1)
+    for want in "--net evil.test" "--net other.example.com"; do
+      [[ $out == *"$want"* ]] || { echo "no '$want' in: $out" >&2; return 1; }
+    done
+    [[ $out != *"--net 127.0.0.1"* ]]
+  }
+  each_mode t
+}
+
 @test "the agent's hosts are allowed, and not without it" {
   t() {
     local mode=$1
@@ -209,7 +221,7 @@ print(",".join(out))'
 }
 
 @test "without namespaces the name server on the host's loopback answers this run's guest alone" {
-  [[ " $modes " == *" bare "* ]] || skip "no bare floor here"
+  [[ " ${modes-} " == *" bare "* ]] || skip "no bare floor here"
   ask='import socket, sys
 q = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x02v4\x07example\x03com\0\0\x01\0\x01"
 def t(kind, port):

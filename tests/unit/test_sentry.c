@@ -122,7 +122,9 @@ static pid_t start(int (*fn)(void), enum level level)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ctl), 0);
 	sentry = fork();
 	if (sentry == 0) {
-		struct sentry_config cfg = { .tracer = -1, .listeners = -1, .rules = b, .policy = policy, .plan = &plan, .ring = ring };
+		struct sentry_config cfg = {
+			.tracer = -1, .listeners = -1, .names = -1, .rules = b, .policy = policy, .plan = &plan, .ring = ring
+		};
 		int r;
 
 		(void)close(ctl[0]);
