@@ -130,7 +130,8 @@ static _Noreturn void sentry_process(const struct helper_config *h, struct ends 
 				   .plan = &h->s->plan,
 				   .ring = ring,
 				   .relay = -1,
-				   .keeper = -1};
+				   .keeper = -1,
+				   .names = -1};
 	if (write(e->start, &ready, sizeof(ready)) != (ssize_t)sizeof(ready))
 		_exit(EXIT_FAILURE);
 	int keep[] = {sc.listener, sc.proc_fd, sc.tracer, sc.listeners, record_eventfd(ring)};
