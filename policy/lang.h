@@ -4,6 +4,7 @@
  *
  *   lang_yaml.c    bytes to a tree with positions (libyaml's events); bounded in size, depth and nodes
  *   lang_schema.c  the tree against the table of keys: every error of a file in one go
+ *   lang_credential.c  credentials:
  *   lang_value.c   strings to values: variables, sizes, durations, booleans
  *   lang_load.c    a file and what it extends, as layers: the base first
  *   lang_merge.c   layers to one set of values
@@ -15,6 +16,7 @@
 #ifndef GABION_POLICY_LANG_H
 #define GABION_POLICY_LANG_H
 
+#include "credential.h"
 #include "policy.h"
 #include "settings.h"
 #include "util/said.h"
@@ -122,6 +124,7 @@ struct lang_values {
 	enum sys_list list; /* syscalls */
 	char *syscalls_from;
 	struct said_list require;
+	struct credential_list credentials; /* one of the same name in a later layer replaces */
 	struct lang_group *group; /* groups: of all layers; a later one of the same name replaces */
 	size_t group_count;
 };

@@ -94,6 +94,9 @@ void lang_read_filesystem(struct lang_reader *rd, uint32_t node, const char *pat
 /* Whether PATTERN is one; what is wrong was noted. LITERAL: no globs may stand in it. */
 bool lang_check_pattern(struct lang_reader *rd, uint32_t node, const char *pattern, bool literal);
 
+/* lang_credential.c: credentials. */
+void lang_read_credentials(struct lang_reader *rd, uint32_t node, const char *path);
+
 /* lang_conflict.c: rules of rd->l that say the same or the contrary. -ENOMEM. */
 int lang_check_conflicts(struct lang_reader *rd);
 

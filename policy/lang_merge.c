@@ -36,6 +36,7 @@ void lang_values_free(struct lang_values *v)
 	exec_deny_free(&v->exec_deny);
 	tmpfs_free(&v->tmpfs);
 	groups_free(v);
+	credential_list_free(&v->credentials);
 	*v = (struct lang_values){.profile = NULL};
 }
 
@@ -65,6 +66,32 @@ static int move_groups(struct lang_values *to, struct lang_values *from)
 	free(from->group);
 	from->group = NULL;
 	from->group_count = 0;
+	return 0;
+}
+
+static int move_credentials(struct credential_list *to, struct credential_list *from)
+{
+	struct credential_rule *v;
+
+	if (from->n == 0)
+		return 0;
+	v = reallocarray(to->v, to->n + from->n, sizeof(*v));
+	if (!v)
+		return -ENOMEM;
+	to->v = v;
+	for (size_t i = 0; i < from->n; i++) {
+		size_t k = 0;
+
+		while (k < to->n && strcmp(v[k].name, from->v[i].name) != 0)
+			k++;
+		if (k < to->n)
+			credential_rule_free(&v[k]);
+		else
+			to->n++;
+		v[k] = from->v[i];
+	}
+	free(from->v);
+	*from = (struct credential_list){.v = NULL};
 	return 0;
 }
 
@@ -127,6 +154,8 @@ static int take_lists(struct lang_values *to, struct lang_values *from)
 		r = exec_deny_move(&to->exec_deny, &from->exec_deny);
 	if (r == 0)
 		r = tmpfs_move(&to->tmpfs, &from->tmpfs);
+	if (r == 0)
+		r = move_credentials(&to->credentials, &from->credentials);
 	return r == 0 ? move_groups(to, from) : r;
 }
 

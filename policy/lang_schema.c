@@ -401,7 +401,7 @@ static const struct lang_key top[] = {
 	{"exec", take_exec},	     {"network", lang_read_network},	{"groups", lang_read_groups},
 	{"environment", take_environment}, {"limits", take_limits},	{"user", take_user},
 	{"io_uring", take_io_uring}, {"audit", take_audit},		{"mediate", take_mediate},
-	{"syscalls", take_syscalls}, {"require", take_require},
+	{"syscalls", take_syscalls}, {"require", take_require},  {"credentials", lang_read_credentials},
 };
 
 static bool has_key(const struct lang_tree *t, const char *name)

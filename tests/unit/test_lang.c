@@ -102,7 +102,35 @@ static void test_errors(void **state)
 		{V "filesytem: {}\nnetwrok: {}\n", "f:2:1: unknown key 'filesytem' (did you mean filesystem?)\n"
 						  "f:3:1: unknown key 'netwrok' (did you mean network?)\n"},
 		{V "zzz: 1\n", "f:2:1: unknown key 'zzz' (there are: version, extends, filesystem, exec, network, groups, "
-			       "environment, limits, user, io_uring, audit, mediate, syscalls, require)\n"},
+			       "environment, limits, user, io_uring, audit, mediate, syscalls, require, credentials)\n"},
+		{V "credentials: [{name: T, from: env, hosts: [api.example.com], inject: {bearer: true}}]\n", ""},
+		{V "credentials: [{name: T, from: {file: ~/t}, hosts: [\"a.example.com:8443\"], inject: {basic: {user: x}},\n"
+		   "  allow: [\"POST /v1/m**\", \"* /v1/*/x\"], deny: true, limits: {rate: 60/m, body: 10m}}]\n", ""},
+		{V "credentials: [{name: T, from: env, hosts: [], inject: {bearer: true}}]\n",
+		 "f:2:43: credentials.hosts is an empty list: a credential names the hosts it is for, or goes nowhere\n"},
+		{V "credentials: [{name: T, from: env, hosts: [h.example.com], inject: {bearer: true}, allow: []}]\n",
+		 "f:2:91: credentials.allow is an empty list, which could mean no request or any: leave allow out for any\n"},
+		{V "credentials: [{name: T, from: env, hosts: [h.example.com], inject: {bearer: true}, deny: true}]\n",
+		 "f:2:15: the credential T denies what allow does not name, and has no allow\n"},
+		{V "credentials: [{name: T, from: env, hosts: [h.example.com]}]\n",
+		 "f:2:15: the credential T does not say how it is put in: inject: {bearer: true}, {header: x-api-key}, "
+		 "{basic: {user: ...}}, {query: ...} or {replace: true}\n"},
+		{V "credentials: [{name: T, hosts: [h.example.com], inject: {bearer: true}}]\n",
+		 "f:2:15: the credential T does not say where it is from: env, {file: ...} or {command: [...]}\n"},
+		{V "credentials: [{name: T, from: {keyring: x}, hosts: [h.example.com], inject: {bearer: true}}]\n",
+		 "f:2:41: credentials.from.keyring is not there yet (docs/LIMITS.md): a command can ask the secret service: "
+		 "{command: [secret-tool, lookup, service, NAME]}\n"},
+		{V "credentials: [{name: 1T, from: evn, hosts: [\"*.example.com\"], inject: {header: Host}, limits: {rate: 60}}]\n",
+		 "f:2:22: '1T' names no variable: letters, digits and _, 63 at most\n"
+		 "f:2:32: credentials.from cannot be 'evn' (did you mean env? there are: env)\n"
+		 "f:2:45: '*.example.com': a credential goes to hosts by their name: no patterns, no addresses, not this host's "
+		 "loopback\n"
+		 "f:2:80: the header Host says how a request is read, and carries no credential\n"
+		 "f:2:102: credentials.limits.rate: '60' is no rate: requests in a second, minute or hour: 10/s, 60/m, 1000/h\n"},
+		{V "credentials: [{name: T, from: env, hosts: [h.example.com], inject: {header: x-k, bearer: true}}]\n",
+		 "f:2:90: inject is one way: header, bearer, basic, query or replace\n"},
+		{V "credentials: [{name: T, from: env, hosts: [h.example.com], inject: {bearer: true}, allow: [\"GET /a/../b\"]}]\n",
+		 "f:2:92: 'GET /a/../b': a path pattern has no empty, . or .. segments, no blanks and no needless escapes\n"},
 		{V "filesystem:\n  raed: [/a]\n", "f:3:3: unknown key 'raed' in filesystem (did you mean read?)\n"},
 		{V "mediate: auto\nmediate: all\n", "f:3:1: 'mediate' is said twice (first in line 2): put both into one\n"},
 		{V "filesystem: {read: /usr}\n", "f:2:20: filesystem.read is a list (did you mean [\"/usr\"]?)\n"},
@@ -204,11 +232,11 @@ static void test_errors(void **state)
 		{V "extends: /p/gone.yaml\n", "/p/gone.yaml:2:10: extends: /p/nowhere.yaml: No such file or directory\n"},
 		{V "extends: /p/child.yaml\nbaz: 1\n",
 		 "f:3:1: unknown key 'baz' (there are: version, extends, filesystem, exec, network, groups, environment, limits, "
-		 "user, io_uring, audit, mediate, syscalls, require)\n"
+		 "user, io_uring, audit, mediate, syscalls, require, credentials)\n"
 		 "/p/child.yaml:3:1: unknown key 'bar' (there are: version, extends, filesystem, exec, network, groups, "
-		 "environment, limits, user, io_uring, audit, mediate, syscalls, require)\n"
+		 "environment, limits, user, io_uring, audit, mediate, syscalls, require, credentials)\n"
 		 "/p/broken.yaml:2:1: unknown key 'foo' (there are: version, extends, filesystem, exec, network, groups, "
-		 "environment, limits, user, io_uring, audit, mediate, syscalls, require)\n"},
+		 "environment, limits, user, io_uring, audit, mediate, syscalls, require, credentials)\n"},
 		/* Contradictions in one file. */
 		{V "filesystem: {read: [/a], hide: [/a]}\n",
 		 "f:2:21: read and hide (line 2) name the same path /a: hide counts, this rule never does\n"},
