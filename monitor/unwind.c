@@ -2,7 +2,8 @@
  * libunwind's remote accessors over a snapshot: memory is the stack's copy, or else the mapped file (which has the unwind tables
  * and the code; what the thread wrote elsewhere is not known, and not needed to unwind). Registers are the snapshot's.
  *
- * Where a function has no unwind table (compiled without, or by a JIT) libunwind goes on by the frame pointer. Every step must
+ * Where a function has no unwind table (compiled without, or by a JIT) libunwind goes on by the frame pointer; a file whose table has no
+ * index is searched (unwind_frame.c). Every step must
  * lead up the stack, so a corrupt one ends instead of going in circles; the number of frames is bounded as well.
  *
  * libunwind is loaded when stacks are asked for: linked, it would cost every start a third of a millisecond.
@@ -70,7 +71,14 @@ struct walk {
 	const struct unwind_snapshot *s;
 	struct user_regs_struct regs;
 	struct unwind_maps maps;
+	int32_t index[2]; /* from the segment's base to the function, and to its entry */
 };
+
+/*
+ * An index of one entry for what has none (unwind_frame.c), where libunwind reads it: at an address that no process has. Both numbers are
+ * relative to the function's begin.
+ */
+#define INDEX_AT UINT64_C(0xffffff0000000000)
 
 static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int write, void *arg)
 {
@@ -84,6 +92,10 @@ static int access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int
 		return -UNW_EINVAL;
 	if (addr >= h->stack_at && h->stack_len >= sizeof(*val) && addr - h->stack_at <= h->stack_len - sizeof(*val)) {
 		memcpy(val, w->s->stack + (addr - h->stack_at), sizeof(*val));
+		return 0;
+	}
+	if (addr == INDEX_AT) {
+		memcpy(val, w->index, sizeof(*val));
 		return 0;
 	}
 	map = unwind_maps_find(&w->maps, addr);
@@ -122,9 +134,24 @@ static int find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *p
 	uint64_t bias, header;
 	uint32_t entries;
 
-	if (e == NULL || !elf_bias(e, map->offset, map->start, &bias) || !elf_unwind_table(e, &header, &entries))
+	if (e == NULL || !elf_bias(e, map->offset, map->start, &bias))
 		return -UNW_ENOINFO;
 	memset(&di, 0, sizeof(di));
+	if (!elf_unwind_table(e, &header, &entries)) {
+		uint64_t entry, start;
+
+		if (!frame_find(e, ip - bias, &entry, &start) || (int64_t)(entry - start) != (int32_t)(entry - start))
+			return -UNW_ENOINFO;
+		w->index[0] = 0;
+		w->index[1] = (int32_t)(entry - start);
+		di.format = UNW_INFO_FORMAT_REMOTE_TABLE;
+		di.start_ip = map->start;
+		di.end_ip = map->end;
+		di.u.rti.segbase = bias + start;
+		di.u.rti.table_data = INDEX_AT;
+		di.u.rti.table_len = 1;
+		return lib.search(as, ip, &di, pi, need, arg);
+	}
 	di.format = UNW_INFO_FORMAT_REMOTE_TABLE;
 	di.start_ip = map->start;
 	di.end_ip = map->end;

@@ -5,7 +5,8 @@
  *
  *   unwind_maps.c  the map as ranges; the files behind them, found below a root and looked at once
  *   unwind_elf.c   what is read of an ELF file: where its unwind tables are, its symbols, its build id
- *   unwind.c       libunwind's remote accessors over both
+ *   unwind_frame.c searches a file's unwind information where it has no index
+ *   unwind.c       libunwind's remote accessors over them
  */
 #ifndef GABION_MONITOR_UNWIND_H
 #define GABION_MONITOR_UNWIND_H
@@ -99,9 +100,19 @@ bool elf_read_word(struct elf *e, uint64_t offset, uint64_t *ret_word);
 bool elf_bias(const struct elf *e, uint64_t offset, uint64_t addr, uint64_t *ret_bias);
 /* The file's address of its .eh_frame_hdr and how many entries its table has; false where it has none of the common form. */
 bool elf_unwind_table(struct elf *e, uint64_t *ret_addr, uint32_t *ret_entries);
+/* Where the section NAME that is loaded lies: its address, its offset and size in the file. */
+bool elf_section(struct elf *e, const char *name, uint64_t *ret_addr, uint64_t *ret_offset, uint64_t *ret_size);
+/* LEN bytes at OFFSET, or false: also once 64 MiB of the file were read so. */
+bool elf_read(struct elf *e, uint64_t offset, void *buf, size_t len);
 /* The function ADDR (of the file's addresses) lies in: its name, and where it begins. */
 bool elf_symbol(struct elf *e, uint64_t addr, char name[UNWIND_SYMBOL_MAX], uint64_t *ret_start);
 /* Bytes of the build id, 0 where there is none. */
 size_t elf_build_id(struct elf *e, uint8_t id[UNWIND_BUILD_ID_MAX]);
+
+/* -- unwind_frame.c -- */
+
+/* The entry of E's .eh_frame for the function that ADDR (of the file's addresses) lies in, and where that begins; both addresses of the
+ * file's. False where there is none, or it would take too long to find. */
+bool frame_find(struct elf *e, uint64_t addr, uint64_t *ret_entry, uint64_t *ret_start);
 
 #endif

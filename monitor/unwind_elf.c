@@ -23,6 +23,7 @@ enum {
 	NOTES_MAX = 64 << 10,
 	BLOCK = 4096,
 	BLOCKS = 64, /* kept of a file */
+	SEARCHED_MAX = 64 << 20,
 };
 
 struct elf {
@@ -30,7 +31,8 @@ struct elf {
 	size_t n;
 	Elf64_Phdr ph[PHDRS_MAX];
 	uint64_t shoff;
-	uint16_t shentsize, shnum;
+	uint16_t shentsize, shnum, shstrndx;
+	uint64_t searched; /* bytes of unwind tables gone through so far */
 	struct block {
 		uint64_t at; /* of the file, + 1; 0: empty */
 		size_t len;
@@ -74,6 +76,7 @@ struct elf *elf_open(int fd)
 	e->shoff = h.e_shoff;
 	e->shentsize = h.e_shentsize;
 	e->shnum = h.e_shnum;
+	e->shstrndx = h.e_shstrndx;
 	return e;
 }
 
@@ -154,6 +157,14 @@ bool elf_unwind_table(struct elf *e, uint64_t *ret_addr, uint32_t *ret_entries)
 	return false;
 }
 
+bool elf_read(struct elf *e, uint64_t offset, void *buf, size_t len)
+{
+	if (e->searched > SEARCHED_MAX)
+		return false;
+	e->searched += len;
+	return read_at(e, offset, buf, len);
+}
+
 struct found {
 	uint64_t addr; /* looked for */
 	uint64_t start;
@@ -202,6 +213,26 @@ static bool section(const struct elf *e, uint32_t i, Elf64_Shdr *ret_s)
 	return i < e->shnum && i < SHDRS_MAX &&
 	       read_at(e, e->shoff + (uint64_t)i * sizeof(*ret_s), ret_s, sizeof(*ret_s)) &&
 	       ret_s->sh_size <= INT64_MAX && ret_s->sh_offset <= INT64_MAX;
+}
+
+bool elf_section(struct elf *e, const char *name, uint64_t *ret_addr, uint64_t *ret_offset, uint64_t *ret_size)
+{
+	const size_t len = strlen(name) + 1;
+	char text[32];
+	Elf64_Shdr names, s;
+
+	if (e->shentsize != sizeof(Elf64_Shdr) || len > sizeof(text) || !section(e, e->shstrndx, &names))
+		return false;
+	for (uint32_t i = 0; i < e->shnum && i < SHDRS_MAX; i++) {
+		if (!section(e, i, &s) || (s.sh_flags & SHF_ALLOC) == 0 || s.sh_type == SHT_NOBITS || s.sh_name >= names.sh_size ||
+		    !read_at(e, names.sh_offset + s.sh_name, text, len) || memcmp(text, name, len) != 0)
+			continue;
+		*ret_addr = s.sh_addr;
+		*ret_offset = s.sh_offset;
+		*ret_size = s.sh_size;
+		return true;
+	}
+	return false;
 }
 
 bool elf_symbol(struct elf *e, uint64_t addr, char name[UNWIND_SYMBOL_MAX], uint64_t *ret_start)

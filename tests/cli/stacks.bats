@@ -55,7 +55,8 @@ refuse() {
 
 deep() {
   local flags
-  for flags in "-O1" "-O2 -fomit-frame-pointer" "-O1 -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables"; do
+  for flags in "-O1" "-O2 -fomit-frame-pointer" "-static -O2 -fomit-frame-pointer" "-static-pie -O2 -fomit-frame-pointer" \
+    "-O1 -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables"; do
     # shellcheck disable=SC2086
     program $flags || return 1
     refuse || return 1

@@ -379,6 +379,66 @@ static void hostile_elf(void **state)
 	}
 }
 
+/* The search that stands in for an index finds what the index would. */
+static void without_index(void **state)
+{
+	AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct elf *e = elf_open(open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+	uint64_t entry, start, known = 0;
+
+	(void)state;
+	assert_non_null(e);
+	take();
+	assert_int_equal(unwind(root, &stack), 0);
+	for (size_t i = frame_of("leaf"); i <= frame_of("outer"); i++) {
+		known = stack.frame[i].offset - stack.frame[i].symbol_offset;
+		assert_true(frame_find(e, stack.frame[i].offset - 1, &entry, &start));
+		assert_int_equal(start, known);
+	}
+	assert_false(frame_find(e, UINT64_MAX, &entry, &start));
+	assert_false(frame_find(e, 0, &entry, &start));
+	/* Bounded for each file. */
+	for (int i = 0; i < 1000000 && frame_find(e, known, &entry, &start); i++)
+		;
+	assert_false(frame_find(e, known, &entry, &start));
+	elf_free(e);
+}
+
+/* Spoilt unwind tables: searched to their end or to the first nonsense. */
+static void hostile_frames(void **state)
+{
+	AUTO_FD int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct elf *e = elf_open(dup(self));
+	uint64_t addr, offset, size, entry, start;
+	struct stat st;
+
+	(void)state;
+	assert_non_null(e);
+	assert_true(elf_section(e, ".eh_frame", &addr, &offset, &size));
+	e = elf_free(e);
+	assert_int_equal(fstat(self, &st), 0);
+	AUTO_FREE unsigned char *good = malloc((size_t)st.st_size);
+	AUTO_FREE unsigned char *part = malloc(size);
+
+	assert_non_null(good);
+	assert_non_null(part);
+	assert_int_equal(pread(self, good, (size_t)st.st_size, 0), st.st_size);
+	for (int round = 0; round < 300; round++) {
+		int fd = memfd_create("spoilt", MFD_CLOEXEC);
+
+		assert_int_equal(pwrite(fd, good, (size_t)st.st_size, 0), st.st_size);
+		memcpy(part, good + offset, size);
+		/* Mostly where the first entries are, which say how all are read. */
+		spoil(part, round % 2 ? size : 256, 1 + (unsigned int)(any() % 40));
+		assert_int_equal(pwrite(fd, part, size, (off_t)offset), (ssize_t)size);
+		e = elf_open(fd);
+		assert_non_null(e);
+		for (int i = 0; i < 20; i++)
+			(void)frame_find(e, i % 2 ? any() : addr - any() % (1 << 20), &entry, &start);
+		elf_free(e);
+	}
+}
+
 /* Spoilt stacks, registers, maps: in a child with limits, since libunwind runs over them. Each ends in time, and tells no nonsense. */
 static void hostile_snapshot(void **state)
 {
@@ -512,7 +572,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole),	cmocka_unit_test(bounded),     cmocka_unit_test(strange_files), cmocka_unit_test(maps),
-		cmocka_unit_test(hostile_elf), cmocka_unit_test(hostile_snapshot), cmocka_unit_test(process),
+		cmocka_unit_test(hostile_elf), cmocka_unit_test(without_index), cmocka_unit_test(hostile_frames),
+		cmocka_unit_test(hostile_snapshot), cmocka_unit_test(process),
 	};
 
 	return cmocka_run_group_tests_name("unwind", tests, setup, NULL);
