@@ -94,8 +94,11 @@ static uint8_t cie_encoding(const unsigned char *p, size_t n)
 		return FORM_ABS;
 	p = nul + 1;
 	/* Code and data alignment, the column of the return address, the length of what follows. */
-	if (!skip_leb(&p, end) || !skip_leb(&p, end) || (version == 1 ? p++ >= end : !skip_leb(&p, end)) || !skip_leb(&p, end))
-		return UNKNOWN;
+	for (int i = 0; i < 4; i++) {
+		if (i == 2 && version == 1 ? p >= end : !skip_leb(&p, end))
+			return UNKNOWN;
+		p += i == 2 && version == 1;
+	}
 	for (letters++; letters < nul; letters++) {
 		size_t skip = 1;
 

@@ -226,8 +226,9 @@ static void *watch_loop(void *arg)
 
 		if (pause < INTERVAL_MS * UINT64_C(1000000))
 			pause = INTERVAL_MS * UINT64_C(1000000);
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0,
-				      &(struct timespec){.tv_sec = (time_t)(pause / 1000000000), .tv_nsec = (long)(pause % 1000000000)}, NULL);
+		const struct timespec ts = {.tv_sec = (time_t)(pause / 1000000000), .tv_nsec = (long)(pause % 1000000000)};
+
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
 	}
 	return NULL;
 }

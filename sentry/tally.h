@@ -18,7 +18,8 @@ struct tally {
 /* Counts processes in procfs S->proc_fd. 0 or a negative errno. */
 int tally_scan(const struct sentry *s, struct tally *ret_t);
 
-/* Starts a thread that counts for S's life, where a limit of MEMORY bytes or PIDS processes is asked for (0: none). 0 or a negative errno. */
+/* Starts a thread that counts for S's life, where a limit of MEMORY bytes or PIDS processes is asked for (0: none).
+ * 0 or a negative errno. */
 int tally_start(struct sentry *s, uint64_t memory, uint64_t pids);
 
 #endif
