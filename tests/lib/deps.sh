@@ -49,6 +49,7 @@ zsh                  completion tests
 fish                 completion tests
 jq                   tests read JSON
 iproute2             network namespaces for the tests of the relay
+postgresql-client    real program under test: a client by name
 runc                 the OCI runtime is compared with it
 crun                 the OCI runtime is compared with it
 busybox-static       the root file system of test containers
@@ -71,6 +72,8 @@ fio                  make bench: rings
 iproute2             network namespaces for the bench of the relay
 passt                make bench compares the relay with pasta
 slirp4netns          make bench compares the relay with it
+nginx                make bench: requests through the relay
+wrk                  make bench: who makes them
 '
 
 only_tell=

@@ -2,7 +2,7 @@
 """Processes of one run, found by a word in their environment or command line (gabion run --env LIFE=WORD).
 
 life.py list WORD             a line for each: pid, parent, name
-life.py who WORD ROLE         pid of the run's monitor, sentry, init, tracer or relay
+life.py who WORD ROLE         pid of the run's monitor, sentry, init, tracer, relay or edge
 life.py kill WORD ROLE SIGNAL sends it (a number)
 life.py up WORD N             waits until there are N
 life.py gone WORD MS          waits until none is left; after MS those left are listed and the status is 1
@@ -43,7 +43,7 @@ def marked(word):
 
 def who(word, role):
     procs = {pid: p for pid, p in marked(word).items() if p[1].startswith("gabion")}
-    if role in ("tracer", "relay"):
+    if role in ("tracer", "relay", "edge"):
         return [pid for pid, (_, name) in procs.items() if name == "gabion: " + role][0]
     plain = {pid: parent for pid, (parent, name) in procs.items() if ":" not in name or name[8:] in ("sentry", "tracer", "init")}
     at = [pid for pid, parent in plain.items() if parent not in plain][0]

@@ -138,7 +138,78 @@ P
   wait $server || true
 }
 
-@test "go and java, where they are" {
+@test "psql" {
+  command -v psql >/dev/null || skip "psql is not installed"
+  cat >"$W/pg.py" <<'P'
+# As much of PostgreSQL's protocol (version 3) as a query takes.
+import socketserver, struct
+m = lambda kind, body: kind + struct.pack(">I", len(body) + 4) + body
+class Pg(socketserver.BaseRequestHandler):
+    def some(self, n):
+        data = b""
+        while len(data) < n: data += self.request.recv(n - len(data)) or exit()
+        return data
+    def handle(self):
+        while True:
+            n, version = struct.unpack(">II", self.some(8)); self.some(n - 8)
+            if version == 196608: break
+            self.request.sendall(b"N") # no TLS, no GSS
+        ready = m(b"Z", b"I")
+        self.request.sendall(m(b"R", b"\0\0\0\0") + m(b"S", b"server_version\0" b"15.0\0") + ready)
+        while True:
+            kind = self.some(1); body = self.some(struct.unpack(">I", self.some(4))[0] - 4)
+            if kind != b"Q": return
+            column = b"a\0" + struct.pack(">IhIhih", 0, 0, 25, -1, -1, 0)
+            self.request.sendall(m(b"T", b"\0\1" + column) + m(b"D", b"\0\1" + struct.pack(">I", len(body) - 1) + body[:-1]) + m(b"C", b"SELECT 1\0") + ready)
+class S(socketserver.ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+S(("203.0.113.9", 6379), Pg).serve_forever()
+P
+  nsenter -t "$(cat "$W/world.pid")" -n python3 "$W/pg.py" >/dev/null 2>&1 3>&- &
+  local server=$!
+  sleep 0.5
+  same 'for i in 1 2 3; do psql -X -A -t "host=v4.example.com port=6379 user=u dbname=d sslmode=disable gssencmode=disable" -c "select $i"; done'
+  kill $server
+  wait $server || true
+}
+
+@test "go, with its own resolver" {
+  local go
+  go=$(command -v go || ls /usr/local/go/bin/go 2>/dev/null) || skip "go is not installed"
+  mkdir -p "$W/go"
+  cat >"$W/go/main.go" <<'G'
+package main
+
+import ("fmt"; "io"; "net"; "net/http"; "sort"; "time")
+
+func main() {
+	r, err := http.Get("http://v4.example.com/hello")
+	if err != nil { fmt.Println(err); return }
+	b, _ := io.ReadAll(r.Body)
+	fmt.Print(string(b))
+	done := make(chan string)
+	for i := 0; i < 20; i++ {
+		go func(i int) {
+			c, err := net.DialTimeout("tcp", "api.example.com:7", 20*time.Second)
+			if err != nil { done <- err.Error(); return }
+			fmt.Fprintf(c, "%02d", i); c.(*net.TCPConn).CloseWrite()
+			b, _ := io.ReadAll(c); done <- string(b)
+		}(i)
+	}
+	var all []string
+	for i := 0; i < 20; i++ { all = append(all, <-done) }
+	sort.Strings(all)
+	fmt.Println(all)
+}
+G
+  (cd "$W/go" && HOME=$W/go GOCACHE=$W/go/cache GOFLAGS=-mod=mod GO111MODULE=off GOTOOLCHAIN=local CGO_ENABLED=0 "$go" build -p 1 -o client main.go) ||
+    skip "go builds nothing here"
+  install -m 755 "$W/go/client" "$TESTS/go-client" # where programs of tests may be executed
+  same "$TESTS/go-client"
+  rm -rf "$W/go" "$TESTS/go-client"
+}
+
+@test "java" {
   command -v java >/dev/null || skip "java is not installed"
   cat >"$W/web/H.java" <<'J'
 import java.io.*; import java.net.*;

@@ -249,3 +249,59 @@ print(len(found) >= 2, any(t(*x) for x in found))'
   }
   modes=bare NOT='' each_mode t
 }
+
+# A guest that talks to the echo server, and tells what becomes of that; found by $mark, $job is ours.
+talk() {
+  mark=talk$RANDOM$RANDOM$$
+  in_world "$1" "$GABION" run --quiet --env LIFE=$mark --net 203.0.113.9:7,1000-1999 -- python3 -c 'import socket, time
+s = socket.create_connection(("203.0.113.9", 7))
+open("up", "w").close(); n = 0
+while True:
+    try:
+        s.sendall(b"x"); n += len(s.recv(1)); open("count", "w").write(str(n))
+    except OSError as e: open("broken", "w").write(str(e)); break
+    time.sleep(0.02)
+    try: open("go").close()
+    except OSError: continue
+    try: socket.create_connection(("203.0.113.9", 1500)); open("after", "w").write("reached")
+    except OSError as e: open("after", "w").write(e.strerror)
+    break' </dev/null >"$WS.out" 2>&1 3>&- &
+  job=$!
+  until_there "$WS/up" || { cat "$WS.out" >&2; return 1; }
+}
+
+teardown() {
+  [ -z "${job-}" ] || kill -9 "$job" 2>/dev/null || :
+}
+
+life() {
+  python3 "$SRC/tests/lib/life.py" "$@"
+}
+
+@test "the relay is killed: the run ends, and nothing is left of it" {
+  t() {
+    local status=0
+    talk "$1" || return 1
+    life kill "$mark" relay 9
+    wait $job || status=$?
+    is 125 $status "the run's status" || return 1
+    life gone "$mark" 5000
+  }
+  NOT='' each_mode t
+}
+
+@test "the edge's keeper is killed: what is connected goes on, and no new port is opened" {
+  t() {
+    local before
+    talk "$1" || return 1
+    life kill "$mark" edge 9
+    before=$(cat "$WS/count")
+    for _ in $(seq 100); do [ "$(cat "$WS/count")" -gt $((${before:-0} + 3)) ] && break; sleep 0.05; done
+    [ "$(cat "$WS/count")" -gt $((${before:-0} + 3)) ] || { echo "the connection ended" >&2; return 1; }
+    touch "$WS/go"
+    until_there "$WS/after" || return 1
+    [ "$(cat "$WS/after")" != reached ]
+    wait $job
+  }
+  each_mode t
+}
