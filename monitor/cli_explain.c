@@ -5,13 +5,16 @@
  */
 #include "cli.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "agent.h"
 #include "cli_option.h"
+#include "environment.h"
 #include "filter.h"
+#include "groups.h"
 #include "measure.h"
 #include "monitor/floor/floor.h"
 #include "plan.h"
@@ -317,6 +320,7 @@ int cli_explain(int argc, char **argv)
 	struct options_fault fault;
 	struct explained e;
 	struct lang_messages m = {.v = NULL};
+	struct string_list notes = {NULL, 0};
 	AUTO_FREE char *why = NULL;
 	bool json = false, ok = true;
 	int r = options_parse(COMMAND_EXPLAIN, argc, argv, &o, &json, &fault);
@@ -332,11 +336,16 @@ int cli_explain(int argc, char **argv)
 		return EXIT_GABION;
 	}
 	if (r == 0)
+		r = groups_resolve(&o, &notes, &why);
+	for (size_t i = 0; i < notes.n; i++)
+		fprintf(stderr, "gabion: %s\n", notes.v[i]);
+	string_list_free(&notes);
+	if (r == 0)
 		r = explain(&o, &e, &why);
 	bool bpf = o.bpf;
 	run_options_clear(&o);
-	if (r < 0) {
-		cli_error(NULL, "explain: %s", why ? why : strerror(-r));
+	if (r != 0) {
+		cli_error(NULL, "explain: %s", why ? why : strerror(r < 0 ? -r : EINVAL));
 		return EXIT_GABION;
 	}
 	if (bpf) {
