@@ -2,6 +2,11 @@
 # Helpers of the OCI runtime's tests. RT is gabion-oci, a link to the program under test; `rt` runs it with a state
 # directory of the test's own. A bundle is a directory with a root of static busybox, made where it is asked for.
 
+bats_require_minimum_version 1.5.0
+SRC=${SRC:-$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}
+BUILD=${BUILD:-$SRC/build}
+GABION=${GABION:-$BUILD/gabion}
+export SRC BUILD GABION
 RT=$BATS_FILE_TMPDIR/gabion-oci
 export RT
 
