@@ -68,10 +68,11 @@ inside() { # IMAGE OPTION...
   [ "$(grep -c '^ok' "$BATS_TEST_TMPDIR/out")" -ge 40 ]
 }
 
-@test "the same tries work where nothing forbids them" {
-  # A container with everything allowed: the properties are no accident of the tests.
-  pod run --rm --network none --privileged -v "$BATS_TEST_DIRNAME/inside.sh:/inside.sh:ro" mini sh /inside.sh >"$BATS_TEST_TMPDIR/out" 2>&1 || true
+@test "the same tries work in a container without the options" {
+  # The properties are no accident of how they are tried. (Never --privileged here: some of them would reach the host.)
+  pod run --rm --network none -v "$BATS_TEST_DIRNAME/inside.sh:/inside.sh:ro" mini sh /inside.sh >"$BATS_TEST_TMPDIR/out" 2>&1 || true
   cat "$BATS_TEST_TMPDIR/out"
+  grep -q '^properties ' "$BATS_TEST_TMPDIR/out"
   [ "$(grep -c '^not ok' "$BATS_TEST_TMPDIR/out")" -ge 15 ]
 }
 

@@ -15,7 +15,6 @@ teardown_file() {
   load common
   load engine
   pod rm --force --all --time 1 >/dev/null 2>&1
-  pod unshare true 2>/dev/null
   umount "$E/storage/overlay" 2>/dev/null
   remove_groups libpod_parent/conmon 2>/dev/null
   remove_groups libpod_parent 2>/dev/null
