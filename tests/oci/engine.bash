@@ -48,7 +48,7 @@ CONF
 }
 
 pod() {
-  podman --root "$E/storage" --runroot "$E/run" --tmpdir "$E/libpod-tmp" --storage-driver overlay --cgroup-manager=cgroupfs "$@"
+  timeout --foreground -k 5 120 podman --root "$E/storage" --runroot "$E/run" --tmpdir "$E/libpod-tmp" --storage-driver overlay --cgroup-manager=cgroupfs "$@"
 }
 
 podman_image() {
