@@ -281,22 +281,6 @@ bench_terminal() {
   cd "$here" || return
 }
 
-# 5,000 files of some kilobytes in 100 directories, committed; a tar of them; this program's own policy/ to compile.
-make_project() {
-  awk 'BEGIN {
-    for (d = 0; d < 100; d++) {
-      system("mkdir -p tree/d" d)
-      for (f = 0; f < 50; f++) {
-        name = "tree/d" d "/f" f ".txt"
-        for (l = 0; l < 40; l++) print "line " l " of file " f " in directory " d ": " (l * f + d) % 97 > name
-        close(name)
-      }
-    }
-  }' </dev/null &&
-    git -C tree init -q && git -C tree add . &&
-    git -C tree -c user.name=bench -c user.email=bench@localhost commit -q -m "Add the files" && tar -cf tree.tar --exclude .git tree
-}
-
 # fio on a ring: the guest's is made by gabion. Operations a second, so more is better.
 bench_rings() {
   local rw round out=$T/rings policy=$T/rings.yaml which
@@ -332,46 +316,8 @@ bench_rings() {
 # shellcheck source=bench/scale.sh
 . bench/scale.sh
 
-# workload NAME COMMAND: times `sh -c COMMAND` in the current directory; out/ is removed before each.
-workload() {
-  local name=$1 command=$2 place
-  for place in $(places); do
-    tell "$name"
-    pin "$place" in_mode "$usual" "$T/bin/ab" -n 3 -p 'rm -rf out; mkdir out' native sh -c "$command" \
-      // auto "$GABION" run --quiet -- sh -c "$command" // all "$GABION" run --quiet --mediate all -- sh -c "$command" >"$T/out"
-    row macro "$name" "$usual" "$place" ms native "$(scaled "$(value "$T/out" native)" 1e6 0)" \
-      "$(scaled "$(value "$T/out" auto)" 1e6 0)" "$(scaled "$(value "$T/out" all)" 1e6 0)" -
-  done
-}
-
-bench_macro() {
-  local program
-  new_workspace "$usual"
-  cp -r policy include "$W/"
-  [ "$(id -u)" -ne 0 ] || chown -R --reference="$W" "$W"
-  cd "$W" || return
-  tell "project for the workloads"
-  export -f make_project
-  in_mode "$usual" bash -c make_project || return
-  for program in git rg find tar python3 gcc; do
-    command -v "$program" >/dev/null || {
-      echo "bench: no $program here: its row is left out" >&2
-      continue
-    }
-    # shellcheck disable=SC2016 # expanded by the shell that is timed
-    case $program in
-      git) workload "git status, 5,000 files, 5 times" 'for i in 1 2 3 4 5; do git -C tree status --short; done' ;;
-      rg) workload "ripgrep, 5,000 files, 2 times" 'for i in 1 2; do rg -c "directory 4[0-9]: 7" tree; done' ;;
-      find) workload "find, 5,000 files, 10 times" 'for i in 1 2 3 4 5 6 7 8 9 10; do find tree -name "*.txt" -size +1k; done' ;;
-      tar) workload "tar extract, 5,000 files" 'tar -xf tree.tar -C out' ;;
-      python3) workload "python imports" 'python3 -S -c "import asyncio, sqlite3, email.message, http.client, unittest, xml.dom.minidom"' ;;
-      gcc)
-        workload "gcc -O0, policy/*.c" 'for f in policy/*.c; do gcc -std=gnu17 -D_GNU_SOURCE -Iinclude -I. -c "$f" -o "out/${f##*/}.o"; done'
-        ;;
-    esac
-  done
-  cd "$here" || return
-}
+# shellcheck source=bench/macro.sh
+. bench/macro.sh
 
 # Work of others shows in every figure: told with them.
 load_before=$(cut -d ' ' -f 1 /proc/loadavg)

@@ -156,6 +156,11 @@ static bool rename_once(struct call *c, int old_dirfd, int new_dirfd, unsigned i
 	new_long = !resolve(c, 1, new_dirfd, &new, ret_reply);
 	if (new_long && !is_too_long(c, 1, ret_reply))
 		return true;
+	/* Two mounts are what Linux looks at first, before it asks what is there. */
+	if (!old_long && !new_long && old.parent >= 0 && new.parent >= 0 && !fs_same_mount(old.parent, new.parent)) {
+		*ret_reply = reply_deny(EXDEV);
+		return true;
+	}
 	/* What is no name at all comes before it. */
 	if ((old_long || new_long) && (old.dots || new.dots)) {
 		*ret_reply = reply_deny(!old.dots && (flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
@@ -167,11 +172,6 @@ static bool rename_once(struct call *c, int old_dirfd, int new_dirfd, unsigned i
 		*ret_reply = reply_deny(ENOENT);
 	if (old_long || new_long)
 		return true;
-	/* Two mounts are what Linux looks at first, before it asks what is there. */
-	if (old.fd < 0 && !old.dots && !new.dots && !fs_same_mount(old.parent, new.parent)) {
-		*ret_reply = reply_deny(EXDEV);
-		return true;
-	}
 	if (old.dots || new.dots) {
 		*ret_reply = reply_deny(!old.dots && (flags & RENAME_NOREPLACE) != 0 ? EEXIST : EBUSY);
 		return true;
