@@ -315,8 +315,6 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 int rules_build_container(const struct run_options *o, const struct lang_places *places, struct policy_builder **ret_b,
 			  char **ret_why)
 {
-	char *none[] = {NULL};
-	struct places p = {.workspaces = none};
 	struct policy_builder *b = NULL;
 	int r = o->policy == NULL ? -EINVAL : policy_builder_new(&b);
 
@@ -325,10 +323,6 @@ int rules_build_container(const struct run_options *o, const struct lang_places 
 		r = lang_add_rules(o->policy, LANG_BUILT_IN, places, b, ret_why);
 	if (r == 0)
 		r = lang_add_rules(o->policy, (enum lang_part)(LANG_FILES | LANG_UNSEEN), places, b, ret_why);
-	if (r == 0)
-		r = deny_exec(b, o, &p, ret_why);
-	if (r == 0)
-		r = policy_builder_written(b, o->written);
 	if (r < 0) {
 		policy_builder_free(b);
 		return r;

@@ -22,7 +22,8 @@ struct lang_places rules_places(const struct places *p, enum floor_mode mode, ch
 int rules_build(const struct run_options *o, const struct places *p, enum floor_mode mode,
 		struct policy_builder **ret_b, char **ret_why);
 
-/* The rules of O's policy alone, for a container an engine made: what it shows is the engine's. As rules_build(). */
+/* The rules about paths of O's policy alone, for a container an engine made: what it shows is the engine's. Those of exec.deny are the
+ * caller's, and policy_builder_written(). As rules_build(). */
 int rules_build_container(const struct run_options *o, const struct lang_places *places, struct policy_builder **ret_b,
 			  char **ret_why);
 

@@ -274,6 +274,11 @@ static _Noreturn void tail(const struct child *ch, int slave, int pid)
 	check(ch, proc_find(p, env, &path, &f), &f);
 	if (p->no_new_privs)
 		supervised(ch);
+	/*
+	 * Until the exec our memory belongs to the host's user namespace, where a sentry in the container's has no rights; that it can be read
+	 * (the exec's path) needs this. Whoever inside can trace us now gains a process like his own, with the filter on.
+	 */
+	check_call(ch, ch->userns && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0, "dumpable");
 	if (child_send(ch->sync, CHILD_MSG_READY, 0, "") < 0)
 		_exit(EXIT_FAILURE);
 	if (ch->fifo >= 0) {

@@ -46,6 +46,7 @@ struct child {
 	const struct filter_box *filter; /* gabion's; complete when the listener is to be made */
 	struct oci_seccomp own;	  /* the container's profile */
 	int proc;		  /* a procfs directory of the host's (exec) */
+	bool userns;		  /* the container has a user namespace of its own */
 	/* create */
 	const struct oci_config *c; /* NULL: exec */
 	struct rootfs *root;

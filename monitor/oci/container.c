@@ -230,6 +230,7 @@ static int spawn(struct making *m)
 			       .filter = m->box,
 			       .own = m->ch.own,
 			       .proc = -1,
+			       .userns = m->c->ns[OCI_NS_USER].wanted,
 			       .c = m->c,
 			       .root = &m->root,
 			       .fifo = m->fifo,
@@ -373,7 +374,7 @@ static int run_create(struct making *m, int internal)
 	int r = check(m);
 
 	if (r == 0)
-		r = supervision_open(policy, m->c->ns[OCI_NS_PID].wanted, m->c->ns[OCI_NS_IPC].wanted, &m->sup, m->fault);
+		r = supervision_open(policy, m->rootfs, m->c->ns[OCI_NS_PID].wanted, &m->sup, m->fault);
 	if (r == 0)
 		r = oci_seccomp_build(m->c->seccomp, &m->ch.own, m->fault);
 	if (r == 0)

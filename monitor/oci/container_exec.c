@@ -228,6 +228,7 @@ static int spawn(struct execing *e, int flags)
 			       .filter = e->box,
 			       .own = e->ch.own,
 			       .proc = e->proc,
+			       .userns = (flags & CLONE_NEWUSER) != 0,
 			       .fifo = -1,
 			       .keyring = e->keyring,
 			       .target = e->target,

@@ -112,9 +112,12 @@ static _Noreturn void sentry_process(const struct helper_config *h, struct ends 
 	(void)fd_close(e->trace[1]);
 	(void)fd_close(e->socket);
 	enter(h, e, SENTRY_CAPS);
-	/* Can its memory be read, and its descriptors taken? Every call with a path would fail otherwise. */
-	AUTO_FD int probe = (int)syscall(SYS_pidfd_getfd, h->pidfd, 2, 0);
-	if (probe < 0 && errno != EBADF)
+	/*
+	 * Can its memory be read, and its descriptors taken? Every call with a path would fail otherwise. In a user namespace not yet:
+	 * its memory is still ours, of the host (child.c says when).
+	 */
+	AUTO_FD int probe = h->userns ? -1 : (int)syscall(SYS_pidfd_getfd, h->pidfd, 2, 0);
+	if (probe < 0 && !h->userns && errno != EBADF)
 		failed(e, err_now(), "reaching the container's process (CAP_SYS_PTRACE)");
 	probe = fd_close(probe);
 	struct start_msg ready = {.err = 0, .pid = (int32_t)syscall(SYS_getpid)};

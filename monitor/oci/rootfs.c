@@ -199,6 +199,9 @@ static int target_of(struct rootfs *r, const struct oci_mount *m, bool dir, int 
 		return oci_fail_errno(fault, e, "mount destination %.100s", m->destination);
 	if (normal[0] == '\0')
 		return oci_fail(fault, -EINVAL, "mount destination %s: is the root itself", m->destination);
+	/* Settings and masks count on it; a bind is one of a procfs, or of what an engine without the right to mount one has. */
+	if (strcmp(normal, "proc") == 0 && !kernel && !m->bind)
+		return oci_fail(fault, -EPERM, "\"/proc\" must be a procfs");
 	AUTO_FD int fd = inroot_make(r->root, normal, dir);
 	if (fd < 0)
 		return oci_fail_errno(fault, fd, "error mounting \"%s\" to rootfs at \"%s\": create mount destination",

@@ -47,6 +47,8 @@ static int bind_node(const struct rootfs *r, const struct oci_device *d)
 	AUTO_FD int at = inroot_make(r->root, d->path, false);
 	if (at < 0)
 		return at;
+	if (inroot_is_proc(at))
+		return -ELOOP;
 	return mount_attrs(from, 0, 0, false) < 0 || mount_attach(from, at) < 0 ? err_now() : 0;
 }
 

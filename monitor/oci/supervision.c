@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,14 @@
 #include <unistd.h>
 
 #include "monitor/groups.h"
+#include "monitor/oci/inroot.h"
 #include "monitor/options_table.h"
 #include "monitor/policy_open.h"
 #include "monitor/rules.h"
 #include "monitor/tracer.h"
 #include "policy/lang.h"
 #include "util/err.h"
+#include "util/fd.h"
 
 #define POLICY_FILE "/etc/gabion/runner.yaml"
 #define POLICY_DIR "/etc/gabion/runner.d"
@@ -118,7 +121,69 @@ static int check_plan(const struct plan *plan, struct oci_fault *fault)
 	return 0;
 }
 
-static int build(struct supervision *s, uint32_t facts, struct oci_fault *fault)
+/*
+ * PATTERN with its literal beginning as it is below ROOT: an image whose /bin is a link to usr/bin has no /bin/x. NULL: no other than it
+ * is, or no memory.
+ */
+static char *below(int root, const char *rootfs, const char *pattern)
+{
+	char head[PATH_MAX], link[64], real[PATH_MAX];
+	size_t n = strcspn(pattern, "*?[\\"), len = strlen(rootfs);
+	char *out = NULL;
+
+	while (pattern[n] != '\0' && n > 0 && pattern[n - 1] != '/')
+		n--;
+	if (n == 0 || n >= sizeof(head))
+		return NULL;
+	(void)snprintf(head, sizeof(head), "%.*s", (int)n, pattern);
+	AUTO_FD int fd = inroot_open(root, head, O_PATH, 0);
+	if (fd == -ENOENT && pattern[n] == '\0') {
+		/* Not there yet: its directory. */
+		while (n > 1 && pattern[n - 1] != '/')
+			n--;
+		head[n] = '\0';
+		fd = inroot_open(root, head, O_PATH, 0);
+	}
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t k = fd < 0 ? -1 : readlink(link, real, sizeof(real) - 1);
+	if (k <= 0)
+		return NULL;
+	real[k] = '\0';
+	if (strncmp(real, rootfs, len) != 0 || (real[len] != '/' && real[len] != '\0'))
+		return NULL;
+	bool slash = n > 0 && pattern[n - 1] == '/' && pattern[n] != '\0';
+	if (asprintf(&out, "%s%s%s", real + len, slash ? "/" : "", pattern + n) < 0)
+		return NULL;
+	return out;
+}
+
+static int deny_exec(const struct run_options *o, const char *rootfs, struct policy_builder *b, struct oci_fault *fault)
+{
+	AUTO_FD int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root < 0 ? err_now() : 0;
+
+	for (size_t i = 0; r == 0 && i < o->exec_deny.n; i++) {
+		const struct exec_deny *d = &o->exec_deny.v[i];
+		if (d->path[0] != '/' && strncmp(d->path, "**", 2) != 0)
+			return oci_fail(fault, -EOPNOTSUPP, "the policy: %s: %s: in a container paths are absolute, and it has no workspace",
+					d->origin, d->path);
+		AUTO_FREE char *floating = NULL;
+		if (d->path[0] != '/' && asprintf(&floating, "/%s", d->path) < 0) {
+			floating = NULL;
+			return -ENOMEM;
+		}
+		const char *path = floating != NULL ? floating : d->path;
+		AUTO_FREE char *real = below(root, rootfs, path);
+		r = policy_builder_deny_exec(b, path, (const char *const *)d->args, d->origin);
+		if (r == 0 && real != NULL && strcmp(real, path) != 0)
+			r = policy_builder_deny_exec(b, real, (const char *const *)d->args, d->origin);
+		if (r < 0)
+			return oci_fail_errno(fault, r, "the policy: %s: %s", d->origin, d->path);
+	}
+	return r;
+}
+
+static int build(struct supervision *s, const char *rootfs, uint32_t facts, struct oci_fault *fault)
 {
 	static const char *const none[] = {NULL};
 	const struct run_options *o = &s->o;
@@ -126,6 +191,10 @@ static int build(struct supervision *s, uint32_t facts, struct oci_fault *fault)
 	AUTO_FREE char *why = NULL;
 	int r = rules_build_container(o, &places, &s->rules, &why);
 
+	if (r == 0 && (r = deny_exec(o, rootfs, s->rules, fault)) < 0)
+		return r;
+	if (r == 0)
+		r = policy_builder_written(s->rules, o->written);
 	if (r == 0)
 		r = policy_compile(s->rules, &s->policy);
 	if (r < 0)
@@ -137,16 +206,14 @@ static int build(struct supervision *s, uint32_t facts, struct oci_fault *fault)
 	return check_plan(&s->plan, fault);
 }
 
-int supervision_open(const char *annotation, bool own_pids, bool own_ipc, struct supervision *ret_s, struct oci_fault *fault)
+int supervision_open(const char *annotation, const char *rootfs, bool own_pids, struct supervision *ret_s, struct oci_fault *fault)
 {
 	struct supervision s = {.o = RUN_OPTIONS_NULL};
 	AUTO_FREE char *path = NULL;
-	uint32_t facts = FLOOR_CONTAINER | FLOOR_USERNS | (own_pids ? FLOOR_PIDNS : 0u);
+	/* Where the engine shares the host's IPC namespace, its names are the container's to use. */
+	uint32_t facts = FLOOR_CONTAINER | FLOOR_USERNS | FLOOR_IPCNS | (own_pids ? FLOOR_PIDNS : 0u);
 	int r = 0;
 
-	/* Where the engine shares the host's, its names are the container's to use. */
-	(void)own_ipc;
-	facts |= FLOOR_IPCNS;
 	s.o.profile = "runner";
 	if (annotation != NULL)
 		r = named(annotation, &path, fault);
@@ -160,7 +227,7 @@ int supervision_open(const char *annotation, bool own_pids, bool own_ipc, struct
 	if (r == 0)
 		r = refuse(&s.o, fault);
 	if (r == 0)
-		r = build(&s, facts, fault);
+		r = build(&s, rootfs, facts, fault);
 	s.o.policy_file = NULL; /* PATH goes; it was needed to read it */
 	if (r < 0) {
 		supervision_close(&s);

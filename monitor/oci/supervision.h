@@ -30,8 +30,9 @@ struct supervision {
 
 #define SUPERVISION_NULL ((struct supervision){.rules = NULL})
 
-/* ANNOTATION: value of dev.gabion.policy or NULL. OWN_PIDS: the container has a pid namespace of its own. */
-int supervision_open(const char *annotation, bool own_pids, bool own_ipc, struct supervision *ret_s, struct oci_fault *fault);
+/* ANNOTATION: value of dev.gabion.policy or NULL. ROOTFS: the container's root directory, where links in rules' paths lead. OWN_PIDS:
+ * the container has a pid namespace of its own. */
+int supervision_open(const char *annotation, const char *rootfs, bool own_pids, struct supervision *ret_s, struct oci_fault *fault);
 void supervision_close(struct supervision *s);
 
 /* What the helpers are made with. */

@@ -119,7 +119,7 @@ helpers() {
   local p
   for p in /proc/[0-9]*; do
     [ "${p#/proc/}" != $$ ] || continue
-    if tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -q "^$RT --root $ROOT"; then
+    if { tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -q "^$RT --root $ROOT"; then
       echo "${p#/proc/}"
     fi
   done
