@@ -36,7 +36,8 @@ enum relay_kind {
 	RELAY_DNS_TCP,	  /* where the guest's name server is; .id RELAY_GUARDED: on the host's loopback, for expected ports only */
 	RELAY_DNS_UDP,
 	RELAY_LISTEN_HOST, /* on the guest's own loopback, .port: to the same port of the host's loopback, if network.host names it */
-	RELAY_LISTEN_UNIX, /* a Unix listener in the guest's view (stream, seqpacket; or a bound dgram socket) for target .id */
+	RELAY_LISTEN_UNIX, /* a Unix listener in the guest's view (stream, seqpacket; or a bound dgram socket) for target .id;
+			    * .count: the only process that may connect, 0: any */
 
 	/* Monitor -> relay. */
 	RELAY_PUBLISH,	   /* one descriptor: a TCP listener on the host; connections go to .addr, .port in the guest's namespace */

@@ -17,6 +17,12 @@
 #include "policy.h"
 #include "record.h"
 
+/* A Unix socket of the host's that the relay reaches. */
+struct sentry_unix {
+	const char *path; /* canonical */
+	int type;	  /* SOCK_* */
+};
+
 struct sentry_config {
 	int listener;  /* seccomp listener; owned by the sentry */
 	int proc_fd;   /* directory of a procfs that shows the guest's threads by the ids notifications carry */
@@ -44,6 +50,8 @@ struct sentry_config {
 	int relay;  /* channel to the relay: struct relay_msg */
 	int keeper; /* to the edge's keeper: struct edge_request; -1 without network namespaces */
 	int names;  /* where the network is off: a datagram socket on port 53 of the guest's loopback; -1: none */
+	const struct sentry_unix *sockets; /* without namespaces: of the host's, by their numbers for the relay */
+	size_t socket_count;
 	uint16_t names_port; /* without network namespaces: where on 127.0.0.1 the relay answers names */
 };
 

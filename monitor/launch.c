@@ -418,6 +418,9 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 	if (write(e->report[0], "g", 1) != 1)
 		_exit(EXIT_FAILURE);
 	close(e->report[0]);
+	AUTO_FREE struct sentry_unix *sockets = spaces ? NULL : calloc(l->socket_count + 1, sizeof(*sockets));
+	for (size_t i = 0; sockets != NULL && i < l->socket_count; i++)
+		sockets[i] = (struct sentry_unix){.path = l->sockets[i].source, .type = l->sockets[i].type};
 	struct sentry_config sc = {.listener = listener,
 				   .proc_fd = proc_fd,
 				   .control = e->control[1],
@@ -440,6 +443,8 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .relay = l->relay,
 				   .keeper = keeper,
 				   .names = names,
+				   .sockets = sockets,
+				   .socket_count = sockets == NULL ? 0 : l->socket_count,
 				   .names_port = l->names_port};
 	if (sentry_run(&sc) < 0)
 		_exit(EXIT_FAILURE);

@@ -135,7 +135,7 @@ int network_start(struct network *n, const struct network_rules *rules, bool spa
 	n->rules = rules;
 	if (r == 0 && n->names[0] >= 0)
 		r = hand_names(n);
-	for (size_t i = 0; spaces && r == 0 && i < rules->socket_count; i++)
+	for (size_t i = 0; r == 0 && i < rules->socket_count; i++)
 		r = unix_target(n, &rules->sockets[i], (uint32_t)i);
 	for (size_t i = 0; spaces && r == 0 && i < rules->published_count; i++)
 		r = publish(n, &rules->published[i]);

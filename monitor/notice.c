@@ -118,8 +118,8 @@ void notice_start(const struct prepared *p, const struct run_options *o)
 			p->agent, p->agent_note == NULL ? "" : "; ",
 			p->agent_note == NULL ? "" : p->agent_note);
 	}
-	if (p->ids.mode == FLOOR_BARE && p->net.published_count + p->net.socket_count > 0)
-		fprintf(stderr, "gabion: without namespaces --publish and --unix do nothing\n");
+	if (p->ids.mode == FLOOR_BARE && p->net.published_count > 0)
+		fprintf(stderr, "gabion: without namespaces --publish does nothing: no port can be bound\n");
 	policy_messages_print(&p->warnings, true);
 	if (p->dropped.n > 0)
 		list_line("not passed on, they look like secrets (--env NAME passes one):", &p->dropped);

@@ -23,6 +23,7 @@
 #include "sentry/listeners.h"
 #include "sentry/net_edge.h"
 #include "sentry/net_off.h"
+#include "sentry/net_unix.h"
 #include "sentry/pool.h"
 #include "sentry/tally.h"
 #include "sentry/trace.h"
@@ -173,6 +174,8 @@ int sentry_run(const struct sentry_config *cfg)
 		r = index_links(&s, cfg);
 	if (r == 0 && cfg->net)
 		r = net_edge_new(cfg->relay, cfg->keeper, cfg->names_port, cfg->net, &s.edge);
+	if (r == 0 && cfg->net && cfg->socket_count > 0)
+		r = net_unix_start(cfg->sockets, cfg->socket_count, cfg->relay);
 	if (r == 0 && cfg->names >= 0)
 		r = net_off_start(&s, cfg->names);
 	if (r == 0 && cfg->tracer >= 0)

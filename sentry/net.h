@@ -82,6 +82,7 @@ enum net_way {
 	NET_WAY_STRAIGHT = 0,
 	NET_WAY_LOCATE, /* a name stands behind it: to where the relay says it leads */
 	NET_WAY_NAMES,	/* a name server of the host's: to the relay's instead */
+	NET_WAY_PROXIED, /* a Unix socket of the host's: to the relay's listener for it (net_unix.h) */
 	NET_WAY_NOWHERE, /* only whether there is a way is asked (getaddrinfo): to where nothing answers */
 };
 

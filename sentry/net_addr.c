@@ -27,6 +27,7 @@
 #include "sentry/net.h"
 #include "sentry/net_bound.h"
 #include "sentry/net_edge.h"
+#include "sentry/net_unix.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -307,6 +308,7 @@ static bool judge_unix_path(struct call *c, const struct net_addr *addr, enum ne
 			    struct object *ret_obj, struct reply *ret_reply)
 {
 	char path[sizeof(addr->a.un.sun_path) + 1];
+	struct net_addr stand_in;
 	int r;
 
 	path_of(addr, path);
@@ -314,6 +316,11 @@ static bool judge_unix_path(struct call *c, const struct net_addr *addr, enum ne
 	if (r != 0) {
 		*ret_reply = r > 0 && c->level == LEVEL_OBSERVE ? reply_continue(c) : call_fail(c, r);
 		return false;
+	}
+	if (use == NET_CONNECT && (c->s->plan->floor & FLOOR_NETNS) == 0 && net_unix_find(ret_obj->path, &stand_in)) {
+		net_record(c, OP_CONNECT, ret_obj->path, strlen(ret_obj->path));
+		c->net_way = NET_WAY_PROXIED;
+		return true;
 	}
 	if (use != NET_BIND)
 		return fs_permit(c, 0, OP_CONNECT, ret_obj, ret_reply) && own_socket(c, ret_obj, ret_reply);
@@ -325,6 +332,7 @@ static bool judge_unix_path(struct call *c, const struct net_addr *addr, enum ne
 static bool judge_unix(struct call *c, const struct net_socket *sock, const struct net_addr *addr,
 		       enum net_use use, struct object *ret_obj, struct reply *ret_reply)
 {
+	c->net_way = NET_WAY_STRAIGHT;
 	/* Whatever is no Unix address only disconnects, or is an error. */
 	if (addr->len < sizeof(sa_family_t) || addr->a.any.sa_family != AF_UNIX)
 		return true;

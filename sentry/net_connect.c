@@ -23,6 +23,7 @@
 #include "sentry/net_bound.h"
 #include "sentry/net_edge.h"
 #include "sentry/net_names.h"
+#include "sentry/net_unix.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -156,6 +157,10 @@ struct reply net_connect(struct call *c)
 		return reply_deny(not_socket);
 	if (!net_judge(c, &sock, &addr, NET_CONNECT, &o, &reply))
 		return reply;
+	if (c->net_way == NET_WAY_PROXIED && net_unix_find(o.path, &addr)) {
+		o.fd = fd_close(o.fd);
+		c->net_way = NET_WAY_STRAIGHT;
+	}
 	memcpy(c->path[0], &addr.a, sizeof(addr.a));
 	c->path_len[0] = addr.len;
 	if (c->ask_relay)

@@ -26,6 +26,7 @@ struct listener {
 	struct act act;
 	int fd;
 	uint32_t kind, id;
+	uint32_t peer; /* Unix sockets: the only process that may connect; 0: any */
 	uint16_t port;
 	struct net_address to; /* RELAY_PUBLISH */
 	bool full;	       /* waits for connections to end */
@@ -575,6 +576,14 @@ int unix_target_fd(const struct relay *r, uint32_t id)
 
 /* ---- listeners ---- */
 
+static bool made_by(int fd, uint32_t pid)
+{
+	struct ucred u = { .pid = 0 };
+	socklen_t len = sizeof(u);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 && u.pid > 0 && (uint32_t)u.pid == pid;
+}
+
 static void accepted(struct act *act, int res, struct chunk *unused)
 {
 	struct listener *l = container(act, struct listener, act);
@@ -593,6 +602,10 @@ static void accepted(struct act *act, int res, struct chunk *unused)
 			(void)names_tcp_conn(r, res, l->id == RELAY_GUARDED);
 			break;
 		default:
+			if (l->peer != 0 && !made_by(res, l->peer)) {
+				(void)fd_close(res);
+				break;
+			}
 			inward(l, res);
 			break;
 		}
@@ -637,6 +650,7 @@ int ingress_listen(struct relay *r, const struct relay_msg *m, int fd)
 		return e;
 	}
 	*l = (struct listener){ .next = r->listeners, .r = r, .fd = fd, .kind = m->kind, .id = m->id, .port = m->port };
+	l->peer = m->kind == RELAY_LISTEN_UNIX ? m->count : 0;
 	l->to.family = m->family;
 	memcpy(l->to.bytes, m->addr, m->family == AF_INET ? 4 : 16);
 	l->act.done = accepted;

@@ -98,7 +98,7 @@ except OSError as e: print(e.strerror)'
     wait 2>/dev/null
     rm -rf "$dir"
   }
-  each_mode t
+  NOT='' each_mode t
 }
 
 @test "what is no socket, and sockets that are a way to root, are named with the reason" {
@@ -304,4 +304,41 @@ life() {
     wait $job
   }
   each_mode t
+}
+
+@test "without namespaces the relay's listener for a Unix socket takes connections of this run's guest alone" {
+  [[ " ${modes-} " == *" bare "* ]] || skip "no bare floor here"
+  strange='import socket
+names = [l.split()[7] for l in list(open("/proc/net/unix"))[1:] if len(l.split()) == 8 and l.split()[3] == "00010000" and l.split()[7][0] == "@"]
+out = []
+for n in names:
+    s = socket.socket(socket.AF_UNIX); s.settimeout(10)
+    try:
+        s.connect("\0" + n[1:]); s.sendall(b"x"); out.append(len(s.recv(100)))
+    except OSError: out.append(0)
+print(len(names) > 0, sum(out))'
+  t() {
+    local mode=$1 dir
+    dir=$(mktemp -d "$T/unix.XXXXXX")
+    chmod 777 "$dir"
+    in_world "$mode" python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); os.chmod(sys.argv[1], 0o777); s.listen()
+while True:
+    c, _ = s.accept(); c.sendall(b"secret" + c.recv(10)); c.close()' "$dir/s" 3>&- &
+    until_there "$dir/s" || return 1
+    # shellcheck disable=SC2016 # the inner shell's
+    inside "$mode" --unix "$dir/s" -- sh -c 'touch up; while [ ! -e go ]; do sleep 0.05; done; python3 -c "$0" "$1" >out; touch done' \
+      'import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(b"!"); print(s.recv(10).decode())' "$dir/s" 3>&- &
+    job=$!
+    until_there "$WS/up" || return 1
+    is "True 0" "$(in_world "$mode" python3 -c "$strange")" "from outside" || return 1
+    touch "$WS/go"
+    until_there "$WS/done" || return 1
+    is "secret!" "$(cat "$WS/out")" inside || return 1
+    wait $job
+    kill %1 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$dir"
+  }
+  modes=bare NOT='' each_mode t
 }
