@@ -297,6 +297,9 @@ int narrow_list_error(const struct plan *plan, const struct sys_row *row)
 	/* What is refused anyway has its own answer. */
 	if (row->list <= plan->list || row->class == CLASS_KILL || row->class == CLASS_EPERM || row->class == CLASS_ENOSYS)
 		return 0;
+	/* What splice(2) says of descriptors it cannot do: grep goes on with read then, and after ENOSYS does not. */
+	if (row->nr == NR_splice || row->nr == NR_tee)
+		return EINVAL;
 	return says_eperm(row->nr) ? EPERM : ENOSYS;
 }
 

@@ -119,6 +119,7 @@ static void values(void **state)
 		{ NR_sched_setaffinity, { 0 }, ERR(ENOSYS) },
 		{ NR_userfaultfd, { 0 }, ERR(EPERM) },
 		{ NR_keyctl, { 0 }, ERR(ENOSYS) },
+		{ NR_splice, { 0 }, ERR(EINVAL) },
 		{ NR_name_to_handle_at, { 0 }, ERR(ENOSYS) },
 		{ NR_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, 3, 0 }, ALLOW },
 		{ NR_mmap, { 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK }, ALLOW },
