@@ -174,6 +174,29 @@ static bool reveals(const struct widen *w, const char *path, bool write)
 	return false;
 }
 
+/* Are the TCP ports of the rule TEXT among those Landlock was given at the start? */
+static bool ports_named(const struct net_policy *p, const char *text)
+{
+	const struct net_text one = {.text = text, .origin = ""};
+	const struct net_range *had = NULL, *wanted = NULL;
+	struct net_policy *rule = NULL;
+	struct net_fault fault;
+	bool all = true;
+
+	if (net_policy_compile(&one, 1, &rule, &fault) < 0)
+		return true; /* the relay says what is wrong with it */
+	size_t n = net_policy_ports(p, NET_PROTO_TCP, &had), m = net_policy_ports(rule, NET_PROTO_TCP, &wanted);
+	for (size_t i = 0; i < m; i++) {
+		bool in = false;
+
+		for (size_t k = 0; k < n; k++)
+			in |= wanted[i].from >= had[k].from && wanted[i].to <= had[k].to;
+		all &= in;
+	}
+	(void)net_policy_free(rule);
+	return all;
+}
+
 /* The relay first: what it judges holds; the sentry's word is the record's reason and the early errno. */
 static int widen_network(const struct widen *w, const char *kind, const char *object, const char **ret_text)
 {
@@ -190,6 +213,10 @@ static int widen_network(const struct widen *w, const char *kind, const char *ob
 	}
 	if (strcmp(kind, "publish") == 0)
 		return network_publish(w->net, object, ret_text);
+	if ((w->prepared->plan.floor & FLOOR_LANDLOCK_TCP) != 0 && !ports_named(w->prepared->net.policy, object)) {
+		*ret_text = "without namespaces Landlock holds a run to the ports named at its start: start it again with --net";
+		return -EOPNOTSUPP;
+	}
 	r = network_allow(w->net, w->audit, object, origin, ret_text);
 	if (r < 0)
 		return r;

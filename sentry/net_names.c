@@ -163,13 +163,16 @@ struct reply net_names_connect(struct call *c)
 /* The relay has to know the socket's port before it hears from it. */
 static int announce(struct call *c, const struct net_socket *sock)
 {
-	union net_sockaddr any = {.any.sa_family = (sa_family_t)sock->domain}, name;
+	static const struct net_address loopback = {.family = AF_INET, .bytes = {127, 0, 0, 1}};
+	union net_sockaddr name;
 	socklen_t len = sizeof(name);
+	struct net_addr own;
 
 	if (getsockname(sock->fd, &name.any, &len) < 0)
 		return -errno;
-	if (name.in.sin_port == 0 && /* at the same place in both */
-	    bind(sock->fd, &any.any, sock->domain == AF_INET ? sizeof(any.in) : sizeof(any.in6)) < 0)
+	/* The port is at the same place in both. Not on every address: nobody else shall send to it. */
+	if (name.in.sin_port == 0 &&
+	    (!fitting(sock->domain, &loopback, 0, &own) || bind(sock->fd, &own.a.any, own.len) < 0))
 		return -errno;
 	return net_edge_expect(c->s->edge, sock->fd);
 }

@@ -283,7 +283,11 @@ for f, t, p in ((17, 3, 3), (40, 1, 0), (38, 5, 0), (44, 3, 0), (31, 1, 0), (30,
     try: socket.socket(f, t, p); out.append("%d/%d" % (f, p))
     except OSError: pass
 print(",".join(out) or "none")'
-  u() { is none "$(inside "$1" --net api.example.com -- python3 -c "$odd")" inside; }
+  u() {
+    is none "$(inside "$1" --net api.example.com -- python3 -c "$odd")" inside || return 1
+    # What asks is let: addresses and routes.
+    inside "$1" --net api.example.com -- sh -c 'ip addr && ip route get 203.0.113.9' | grep -q 127.0.0.1
+  }
   each_mode u || return 1
   t() {
     inside "$1" --net api.example.com -- sh -c 'ip link set eth0 down || ip route add 203.0.113.10 dev lo || ip addr add 198.18.0.9/32 dev eth0' 2>/dev/null &&

@@ -134,6 +134,28 @@ Permission denied" "$(cat "$WS/out")" inside || return 1
   each_mode t
 }
 
+@test "without namespaces hosts are added on the ports named at the start" {
+  t() {
+    local mode=$1 id
+    # shellcheck disable=SC2016 # the inner shell's
+    inside "$mode" --net v4.example.com -- sh -c 'touch up; while [ ! -e go ]; do sleep 0.05; done; python3 -c "$0" other.example.com 80 >out; touch done' "$fetch" 3>&- &
+    job=$!
+    until_there "$WS/up" || return 1
+    id=$(in_world "$mode" "$GABION" ps | awk 'NR > 1 { print $1; exit }')
+    is "allowed from now on" "$(in_world "$mode" "$GABION" allow "$id" net other.example.com:80)" "a name" || return 1
+    run in_world "$mode" "$GABION" allow "$id" net other.example.com:8080
+    if in_world "$mode" "$GABION" explain | grep -q landlock-tcp; then # since Linux 6.7
+      [ "$status" -ne 0 ] && [[ $output == *"Landlock holds a run to the ports"* ]] || { echo "$output" >&2; return 1; }
+    fi
+    touch "$WS/go"
+    until_there "$WS/done" || return 1
+    is reached "$(cat "$WS/out")" inside || return 1
+    wait $job
+  }
+  [[ " ${modes-} " == *" bare "* ]] || skip "no bare floor here"
+  modes=bare NOT='' each_mode t
+}
+
 @test "the record and the summary name hosts, and the option that would allow one" {
   t() {
     local mode=$1 out
