@@ -6,6 +6,7 @@
  * not: root a workspace of root's is the guest's with no right of root's, so what modes refuse differs
  * not: bare the root cannot be listed and /proc not be written to without a view
  */
+#include <dirent.h>
 #include <linux/openat2.h>
 #include <stdbool.h>
 #include <sys/inotify.h>
@@ -351,8 +352,23 @@ static void two_paths(void)
 	unmake();
 }
 
+static bool is_empty(const char *path)
+{
+	DIR *d = opendir(path);
+	int n = 0;
+
+	while (d != NULL && readdir(d) != NULL)
+		n++;
+	if (d != NULL)
+		closedir(d);
+	return n == 2;
+}
+
 int main(void)
 {
+	/* Directory and system are changed and emptied: never as root, and nowhere but in an empty workspace. */
+	if (geteuid() == 0 || !is_empty("."))
+		die("wants an empty directory, and is never run as root");
 	memset(too_long, 'a', sizeof(too_long) - 1);
 	for (size_t i = 200; i < sizeof(too_long) - 1; i += 200)
 		too_long[i] = '/';
