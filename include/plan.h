@@ -105,6 +105,11 @@ bool plan_pair(size_t i, struct plan_pair *ret_pair);
  * host's (there no mount is made: the plan has it emulated), nowhere lifted. The view asks this and the plan relies on it.
  */
 bool plan_masks(const struct policy *p, size_t i);
+/*
+ * Whether the writable mount at TARGET has to let programs execute: what is there may, or something of what lies below it, in the same
+ * mount; the rest of it is then the tracer's to refuse.
+ */
+bool plan_executes(const struct policy *p, const char *target);
 /* Whether the tracer would make a difference: to be asked of a plan made without FLOOR_TRACER. */
 bool plan_wants_tracer(const struct plan *plan, const struct plan_wish *wish);
 

@@ -73,6 +73,8 @@ int policy_builder_add(struct policy_builder *b, enum rule_kind kind, const char
  * every write rule without globs, WRITTEN_MOUNTS changes nothing. -ENOMEM.
  */
 int policy_builder_written(struct policy_builder *b, enum written_mode mode);
+/* The last mode that was said so; WRITTEN_MOUNTS where none was. */
+enum written_mode policy_written(const struct policy *p);
 /*
  * Adds RULE_EXEC_DENY with patterns of arguments (NULL-terminated, copied; NULL: none, as policy_builder_add()). A pattern
  * matches one argument, with *, ? and [...] for any of its bytes; "**" stands for any number of arguments. Patterns are of argv[1] on.

@@ -303,6 +303,8 @@ static bool would_work(const struct policy *p, const struct entry *e, const char
 		for (int i = 0; ok && i < 2 && patterns[i]; i++)
 			ok = policy_builder_add(b, kinds[k], patterns[i], "advice") == 0;
 	}
+	/* Nothing that is written executes, whatever names it: so it was when the run began. */
+	ok = ok && policy_builder_written(b, policy_written(p)) == 0;
 	ok = ok && policy_compile(b, &wider) == 0;
 	ok = ok && allowed(wider, e);
 	if (wider)
@@ -448,6 +450,9 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 			ret_a->remark = make_it_first(shown);
 		return;
 	}
+	if (e->op == OP_EXEC && policy_written(p) == WRITTEN_DENY &&
+	    policy_path(p, OP_WRITE, e->object, e->object_len).kind == VERDICT_ALLOW)
+		ret_a->remark = "nothing that can be written executes here: a policy with exec: {written: mounts} lets the workspace's";
 	if (e->op == OP_WRITE && (e->kind == RULE_PROTECT || e->kind == RULE_KEYS))
 		ret_a->remark = "no single option: names in it are protected";
 }

@@ -209,21 +209,6 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 	return r;
 }
 
-/* Whether the mount at TARGET must let programs execute: the policy says so of it, or a pattern of something at or below it. */
-static bool executes(const struct policy *p, const char *target)
-{
-	size_t len = strlen(target);
-
-	for (size_t i = 0; i < policy_rule_count(p); i++) {
-		const struct rule *r = policy_rule(p, i);
-
-		if (r->kind == RULE_EXEC && r->literal_len < strlen(r->pattern) && r->literal_len > len &&
-		    strncmp(r->pattern, target, len) == 0 && r->pattern[len] == '/')
-			return true;
-	}
-	return policy_path(p, OP_EXEC, target, len).kind == VERDICT_ALLOW;
-}
-
 /* Writable mounts execute only where the policy says so of them. */
 static void floor_exec(struct prepared *p)
 {
@@ -232,8 +217,8 @@ static void floor_exec(struct prepared *p)
 	pl->policy = p->policy;
 	pl->exec_workspace = true;
 	for (size_t i = 0; pl->workspaces[i] != NULL; i++)
-		pl->exec_workspace = pl->exec_workspace && executes(p->policy, pl->workspaces[i]);
-	pl->exec_scratch = executes(p->policy, pl->scratch);
+		pl->exec_workspace = pl->exec_workspace && plan_executes(p->policy, pl->workspaces[i]);
+	pl->exec_scratch = plan_executes(p->policy, pl->scratch);
 	for (size_t i = 0; pl->tmpfs != NULL && i < pl->tmpfs->n; i++) {
 		const char *path = pl->tmpfs->v[i].path;
 
@@ -241,7 +226,7 @@ static void floor_exec(struct prepared *p)
 	}
 	for (size_t i = 0; i < pl->n; i++)
 		if (pl->v[i].link == NULL)
-			pl->v[i].exec = executes(p->policy, pl->v[i].target);
+			pl->v[i].exec = plan_executes(p->policy, pl->v[i].target);
 }
 
 static bool same_or_below(const char *path, const char *top)

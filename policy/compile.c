@@ -429,6 +429,7 @@ int policy_compile(const struct policy_builder *b, struct policy **ret_p)
 	if (!p)
 		return -ENOMEM;
 	p->write_errno = b->write_errno;
+	p->written = b->written;
 	r = rules_copy(b, p);
 	if (r == 0)
 		r = fill(&m);
@@ -505,4 +506,9 @@ size_t policy_rule_count(const struct policy *p)
 const struct rule *policy_rule(const struct policy *p, size_t i)
 {
 	return i < p->n ? &p->rules[i] : NULL;
+}
+
+enum written_mode policy_written(const struct policy *p)
+{
+	return p->written;
 }

@@ -83,6 +83,7 @@ struct policy {
 	size_t n;
 	char **private; /* places private to the run, NULL-terminated */
 	int write_errno;
+	enum written_mode written;
 
 	struct node *nodes;
 	size_t node_count;

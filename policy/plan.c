@@ -34,6 +34,7 @@
 
 #include <stddef.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include "policy/compiled.h"
 #include "util/err.h"
@@ -55,6 +56,7 @@ enum cond {
 	COND_GUARDED = 1 << 12,	    /* a rule takes something away from what is writable, or may */
 	COND_NOT_ALL_WRITE = 1 << 13, /* not everything may be written */
 	COND_PROTECT = 1 << 14,	    /* a protect or keys rule of something else than sockets */
+	COND_EXEC_INSIDE = 1 << 15, /* an exec rule inside a writable place that does not execute else */
 };
 
 #define VIEW_HIDES  (COND_HIDE_GLOB | COND_HIDE_INSIDE)
@@ -63,6 +65,7 @@ enum cond {
 #define CONTAINER_WRITES (CONTAINER_READS | COND_NOT_ALL_WRITE | COND_PROTECT)
 #define DENIES	    (COND_DENY_GLOB | COND_DENY_INSIDE | COND_DENY_ARGS)
 #define EXEC_GLOBS  (COND_EXEC_GLOB | COND_NOEXEC_GLOB | DENIES)
+#define VIEW_EXECS  (EXEC_GLOBS | COND_EXEC_INSIDE)
 
 enum { WISH_ANY = 0, WISH_RECORD, WISH_NO_RECORD };
 
@@ -97,7 +100,7 @@ static const struct row rows[] = {
 	{ PLAN_BIND, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, ALL_WRITTEN, OWN_NAMES, false },
 	{ PLAN_SEND, FLOOR_CONTAINER, CONTAINER_WRITES, WISH_ANY, LEVEL_NATIVE, "the host's sockets that rules name are covered",
 	  "a socket the host makes during the run, in a directory that is shown, can be sent to", false },
-	{ PLAN_EXEC, FLOOR_CONTAINER, CONTAINER_READS | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
+	{ PLAN_EXEC, FLOOR_CONTAINER, CONTAINER_READS | VIEW_EXECS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
 	  "everything may be executed but what the container's mounts forbid; looked at for the record", NULL, false },
 	{ PLAN_SIGNAL, FLOOR_CONTAINER, 0, WISH_ANY, LEVEL_NATIVE, ENGINES, HOST_PIDS, false },
 	{ PLAN_PROCESS, FLOOR_CONTAINER, 0, WISH_ANY, LEVEL_NATIVE, ENGINES, HOST_PIDS, false },
@@ -125,15 +128,15 @@ static const struct row rows[] = {
 	{ PLAN_CHDIR, 0, 0, WISH_ANY, LEVEL_NATIVE, "what is done from a directory is judged",
 	  "whether a hidden directory exists can be probed by changing to it", false },
 
-	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_STDIO, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE,
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC | FLOOR_STDIO, VIEW_HIDES | VIEW_EXECS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE,
 	  WISH_ANY, LEVEL_OBSERVE, "noexec mounts hold every exec rule", NULL, false },
-	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_HIDES | EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY,
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_HIDES | VIEW_EXECS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY,
 	  LEVEL_OBSERVE, "noexec mounts hold every exec rule",
 	  "the file that is a standard descriptor could be executed if a path is swapped in time: it is on a mount of the host's", true },
-	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_EXECS | COND_NOT_ALL_EXEC | COND_NOEXEC_INSIDE, WISH_ANY, LEVEL_OBSERVE,
 	  "noexec mounts hold every exec rule",
 	  "a hidden file could be executed, not read, if its path is swapped in time", true },
-	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, EXEC_GLOBS | COND_NOT_ALL_EXEC, WISH_ANY, LEVEL_OBSERVE,
+	{ PLAN_EXEC, FLOOR_VIEW | FLOOR_VIEW_NOEXEC, VIEW_EXECS | COND_NOT_ALL_EXEC, WISH_ANY, LEVEL_OBSERVE,
 	  "noexec mounts hold every exec rule but one inside a place that may be executed",
 	  "a writable place without exec lies inside one with it: a file in there could be executed if its path is swapped in "
 	  "time", true },
@@ -207,6 +210,8 @@ static const struct {
 	 "a rule takes something away inside what is writable, or may: no mount is made there"},
 	{COND_NOT_ALL_READ, PATH_KEYS, "the mount view shows more of the system than the read rules name"},
 	{COND_EXEC_GLOB, KEY(PLAN_EXEC), "an exec rule has globs, and exec cannot be emulated"},
+	{COND_EXEC_INSIDE, KEY(PLAN_EXEC),
+	 "an exec rule lies inside a writable place that does not execute, and there is no tracer to verify an exec"},
 	{COND_NOEXEC_GLOB, KEY(PLAN_EXEC),
 	 "a write rule with globs names what must not be executed: no mount can hold that, and exec cannot "
 	 "be emulated"},
@@ -354,6 +359,43 @@ static bool protects_socket(const struct rule *r)
 	       strcmp(r->pattern + n - strlen(end), end) == 0 && strpbrk(r->pattern + strlen(top), "/*?[\\") == NULL;
 }
 
+/* The literal write rule inside whose place the literal exec rule I opens execution, which is not open there else; -1: none. */
+static ssize_t opened_inside(const struct policy *p, size_t i)
+{
+	const char *path = p->rules[i].pattern;
+	ssize_t place = -1;
+
+	if (!p->literal[i] || policy_path(p, OP_WRITE, path, p->weight[i]).kind != VERDICT_ALLOW ||
+	    policy_path(p, OP_EXEC, path, p->weight[i]).kind != VERDICT_ALLOW)
+		return -1;
+	for (size_t k = 0; k < p->n; k++)
+		if (p->rules[k].kind == RULE_WRITE && p->literal[k] && path_covers(p->rules[k].pattern, p->weight[k], path) &&
+		    (place < 0 || p->weight[k] > p->weight[place]))
+			place = (ssize_t)k;
+	if (place < 0 || p->weight[place] >= p->weight[i] || longest(p, RULE_EXEC, p->rules[place].pattern) >= p->weight[place])
+		return -1;
+	return place;
+}
+
+bool plan_executes(const struct policy *p, const char *target)
+{
+	size_t len = strlen(target);
+
+	for (size_t i = 0; i < p->n; i++) {
+		const struct rule *r = &p->rules[i];
+		ssize_t place;
+
+		if (r->kind != RULE_EXEC)
+			continue;
+		if (!p->literal[i] && r->literal_len > len && strncmp(r->pattern, target, len) == 0 && r->pattern[len] == '/')
+			return true;
+		place = opened_inside(p, i);
+		if (place >= 0 && strcmp(p->rules[place].pattern, target) == 0)
+			return true;
+	}
+	return policy_path(p, OP_EXEC, target, len).kind == VERDICT_ALLOW;
+}
+
 static unsigned int conds(const struct policy *p)
 {
 	unsigned int c = 0;
@@ -388,6 +430,8 @@ static unsigned int conds(const struct policy *p)
 		case RULE_EXEC:
 			if (!p->literal[i])
 				c |= COND_EXEC_GLOB;
+			else if (opened_inside(p, i) >= 0)
+				c |= COND_EXEC_INSIDE;
 			break;
 		case RULE_EXEC_DENY:
 			c |= deny_conds(p, i);

@@ -165,6 +165,7 @@ int policy_builder_new(struct policy_builder **ret_b)
 	if (!b)
 		return -ENOMEM;
 	b->write_errno = EROFS;
+	b->written = WRITTEN_MOUNTS;
 	*ret_b = b;
 	return 0;
 }
@@ -359,6 +360,7 @@ int policy_builder_written(struct policy_builder *b, enum written_mode mode)
 	size_t n = b->n;
 	int r = 0;
 
+	b->written = mode;
 	if (mode == WRITTEN_DENY)
 		return written_deny(b);
 	for (size_t i = 0; mode == WRITTEN_ALLOW && r == 0 && i < n; i++) {

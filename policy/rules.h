@@ -18,6 +18,7 @@ struct policy_builder {
 	char **private;
 	size_t private_count;
 	int write_errno;
+	enum written_mode written;
 };
 
 /* Copies the NULL-terminated ARGS. -ENOMEM. */

@@ -38,6 +38,7 @@ struct place {
 	char *source; /* host path (canonical) */
 	char *target; /* path in the guest's view (the same but for private things) */
 	bool write, exec;
+	bool by_exec; /* only exec rules name it: it is shown to be read, and no more */
 	bool dir;
 	char *link; /* not NULL: no mount, a symlink with this text at target */
 };

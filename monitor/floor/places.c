@@ -77,6 +77,8 @@ static int home_files(struct places *p, const char *home)
 	return 0;
 }
 
+static int add_named(struct places *p, const char *path, bool write, bool exec);
+
 /* What an option names literally is shown although a private directory would cover it. */
 static int named_places(struct places *p, const char *option, const struct string_list *l, bool write, bool exec,
 			char **ret_why)
@@ -93,7 +95,7 @@ static int named_places(struct places *p, const char *option, const struct strin
 		if (strcmp(real, "/") == 0 || strncmp(real, "/proc", 5) == 0 ||
 		    strncmp(real, "/dev/", 5) == 0)
 			continue; /* the view has its own */
-		int r = places_add(p, real, real, write, exec, NULL);
+		int r = add_named(p, real, write, exec);
 		if (r < 0)
 			return r;
 	}
@@ -123,7 +125,62 @@ static int named_by_policy(void *ctx, enum rule_kind kind, const char *path, con
 	for (size_t i = 0; p->workspaces[i] != NULL; i++)
 		if (strcmp(path, p->workspaces[i]) == 0)
 			return 0;
-	return places_add(p, path, path, kind == RULE_WRITE, kind == RULE_EXEC, NULL);
+	return add_named(p, path, kind == RULE_WRITE, kind == RULE_EXEC);
+}
+
+static bool lies_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return strncmp(path, top, n) == 0 && path[n] == '/';
+}
+
+/* Whether what is to be executed there is shown by something writable around it, whose mount then executes. */
+static bool is_inside(const struct places *p, size_t i)
+{
+	for (size_t k = 0; p->workspaces[k] != NULL; k++)
+		if (lies_below(p->v[i].target, p->workspaces[k]))
+			return true;
+	for (size_t k = 0; k < p->n; k++)
+		if (p->v[k].target != NULL && p->v[k].write && lies_below(p->v[i].target, p->v[k].target))
+			return true;
+	return false;
+}
+
+/*
+ * A place is read-only but for what writes: one that only an exec rule names, inside of what is writable, would make that part of it
+ * unwritable. Nothing implies exec, and exec implies nothing.
+ */
+static void drop_inside(struct places *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++) {
+		if (p->v[i].by_exec && is_inside(p, i)) {
+			free(p->v[i].source);
+			free(p->v[i].target);
+			free(p->v[i].link);
+			p->v[i].target = NULL;
+		}
+	}
+	for (size_t i = 0; i < p->n; i++)
+		if (p->v[i].target != NULL)
+			p->v[n++] = p->v[i];
+	p->n = n;
+}
+
+/* One that an option or a policy file names. */
+static int add_named(struct places *p, const char *path, bool write, bool exec)
+{
+	size_t before = p->n;
+	int r = places_add(p, path, path, write, exec, NULL);
+
+	if (r == 0 && p->n > before)
+		p->v[before].by_exec = exec;
+	for (size_t i = 0; r == 0 && !exec && i < p->n; i++)
+		if (strcmp(p->v[i].target, path) == 0)
+			p->v[i].by_exec = false;
+	return r;
 }
 
 static int policy_places(struct places *p, const struct lang *policy, const char *home)
@@ -220,6 +277,7 @@ int places_find(const struct run_options *o, enum floor_mode mode, struct places
 		places_free(&p);
 		return r;
 	}
+	drop_inside(&p);
 	if (p.n > 0)
 		qsort(p.v, p.n, sizeof(*p.v), by_target);
 	if (mode == FLOOR_BARE && !p.home_host)

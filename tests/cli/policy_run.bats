@@ -259,3 +259,47 @@ ends_any() {
 @test "a tool in the workspace is not asked for its hosts" {
   each_mode groups_of_hosts
 }
+
+# The example of the manual: an exec rule inside of what is writable opens execution, and takes nothing away.
+exec_inside() {
+  mkdir -p bin nm "$T/other.$mode/bin" && printf '#!/bin/sh\necho ran\n' >bin/tool && cp bin/tool tool && chmod 755 bin/tool tool && mine bin bin/tool nm tool "$T/other.$mode" "$T/other.$mode/bin"
+  policy p.yaml <<'POLICY'
+version: 1
+filesystem:
+  read: [/]
+  exec: [/, "${workspace}/bin", "${workspace}/nm"]
+  write: ["${workspace}", /dev/null, /dev/tty, /dev/ptmx, /dev/pts, "${scratch}"]
+syscalls: usual
+POLICY
+  ends 0 guest -p p.yaml -- sh -c './bin/tool; ./tool || echo refused; echo x >nm/new && cp bin/tool nm/tool && ./nm/tool && echo "#" >>bin/tool && echo changed' || return 1
+  is "ran
+refused
+ran
+changed" "$out" "exec inside the workspace" || return 1
+  # The same by options, in the workspace and in another writable place.
+  ends 0 guest --exec "$ws/bin/tool" --write "$T/other.$mode" --exec "$T/other.$mode/bin" -- sh -c \
+    './bin/tool && echo "#" >>bin/tool && cp bin/tool "$0/bin/" && "$0/bin/tool" && echo fine' "$T/other.$mode" || return 1
+  is "ran
+ran
+fine" "$out" "exec inside, by options"
+}
+
+@test "an exec rule inside of what is writable takes nothing away" {
+  each_mode exec_inside
+}
+
+# Under strict nothing writable executes: the summary says so, instead of an option that would change nothing.
+strict_advice() {
+  printf '#!/bin/sh\necho ran\n' >tool && chmod 755 tool && mine tool
+  is ran "$(in_mode "$mode" ./tool)" native || return 1
+  ends 126 in_mode "$mode" "$GABION" run --profile strict -- ./tool || return 1
+  [[ $err == *"nothing that can be written executes here"* && $err != *"--exec"* ]] || { echo "$err"; return 1; }
+  # The option would have changed nothing; what is said would.
+  ends 126 in_mode "$mode" "$GABION" run --profile strict --exec "$ws/tool" -- ./tool || return 1
+  printf 'version: 1\nextends: strict\nexec: {written: mounts}\nfilesystem: {exec: ["${workspace}"]}\n' | policy w.yaml
+  ends 0 guest -p w.yaml -- ./tool && is ran "$out" "what was said"
+}
+
+@test "advice under strict is what would work" {
+  each_mode strict_advice
+}

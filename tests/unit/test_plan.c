@@ -245,6 +245,23 @@ static void test_monotonic(void **state)
 	policy_free(p);
 }
 
+/* Which mounts execute: what may, or something inside of them that has no mount of its own. */
+static void test_executes(void **state)
+{
+	static const char *const rules[] = { "read /", "exec /", "write /w", "exec /w/bin", "write /w/in", "exec /w/in", "write /n",
+					     "write /g", "exec /g/*.sh", "write /o", "exec /o", NULL };
+	struct policy *p = make(rules);
+
+	(void)state;
+	assert_true(plan_executes(p, "/w"));
+	assert_true(plan_executes(p, "/w/in"));
+	assert_false(plan_executes(p, "/n"));
+	assert_true(plan_executes(p, "/g"));
+	assert_true(plan_executes(p, "/o"));
+	assert_true(plan_executes(p, "/usr"));
+	policy_free(p);
+}
+
 static void test_keys(void **state)
 {
 	(void)state;
@@ -274,12 +291,18 @@ static void test_races(void **state)
 	static const char *const plain[] = { "read /", "exec /", "write /w", NULL };
 	static const char *const hidden[] = { "read /", "exec /", "write /w", "exec /w", "hide /w/s", NULL };
 	static const char *const inside[] = { "read /", "exec /", "write /w", "exec /w", "write /w/out", NULL };
+	static const char *const opened[] = { "read /", "exec /", "write /w", "exec /w/bin", NULL };
+	static const char *const shut[] = { "read /", "exec /", "write /w", "read /w/bin", "exec /w/bin", NULL };
 	static const struct {
 		const char *const *rules;
 		uint32_t floor;
 		int level;
 		bool gap, held;
 	} t[] = {
+		{ opened, VIEW | FLOOR_STDIO, D, false, false },
+		{ opened, VIEW | FLOOR_STDIO | FLOOR_TRACER, V, true, false },
+		{ opened, BARE, O, true, true }, /* a hierarchy Landlock allows */
+		{ shut, VIEW | FLOOR_STDIO, O, false, true }, /* a mount of its own: not writable */
 		{ plain, VIEW | FLOOR_STDIO, O, false, true },
 		{ plain, VIEW | FLOOR_STDIO | FLOOR_TRACER, O, false, true },
 		{ plain, VIEW, O, true, false },
@@ -353,7 +376,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_monotonic),
-		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_executes), cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
