@@ -219,7 +219,7 @@ static void supervised(const struct child *ch)
 static void close_others(const struct child *ch)
 {
 	unsigned int from = 3 + ch->preserve;
-	int keep[6] = {ch->sync, ch->console, ch->fifo, ch->proc, ch->target, ch->root != NULL ? ch->root->proc : -1};
+	int keep[5] = {ch->sync, ch->console, ch->fifo, ch->proc, ch->target};
 	struct oci_fault f = OCI_FAULT_NULL;
 
 	for (size_t i = 0; i < ARRAY_LEN(keep); i++) /* ascending */
@@ -257,12 +257,14 @@ static _Noreturn void tail(const struct child *ch, int slave, int pid)
 	AUTO_FD int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	check_call(ch, root < 0, "open /");
 	check(ch, proc_env(p, root, ch->listen, &env), &f);
+	/* Before the working directory is entered: no way there leads over a descriptor of ours (CVE-2024-21626). */
+	root = fd_close(root);
+	close_others(ch);
 	int r = proc_chdir(p, false, &f);
 	late = r == -EAGAIN;
 	check(ch, late ? 0 : r, &f);
 	check(ch, proc_limits(p, warn, (void *)(uintptr_t)ch, &f), &f);
 	check_call(ch, p->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0, "no_new_privs");
-	close_others(ch);
 	/* A filter needs no_new_privs or a capability. */
 	if (!p->no_new_privs) {
 		supervised(ch);
@@ -353,6 +355,7 @@ _Noreturn void child_exec(const struct child *ch)
 	close_others(ch);
 	check(ch, proc_priorities(ch->p, ch->proc, warn, (void *)(uintptr_t)ch, &f), &f);
 	check(ch, proc_labels(ch->p, ch->proc, &f), &f);
+	(void)close(ch->proc);
 	check_call(ch, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0, "beyond the container's reach");
 	check_call(ch, setns(ch->target, ch->spaces) < 0, "failed to setns into the container's namespaces");
 	if (ch->spaces & CLONE_NEWUSER) {
@@ -360,6 +363,7 @@ _Noreturn void child_exec(const struct child *ch)
 		check_call(ch, setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0, "ids of the user namespace");
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	}
+	(void)close(ch->target);
 	(void)umask(0);
 	keyring(ch);
 	if (ch->p->terminal) {

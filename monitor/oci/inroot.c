@@ -15,7 +15,10 @@
 #include "util/err.h"
 #include "util/fd.h"
 
-enum { AGAIN_MAX = 64 }; /* EAGAIN: somebody renames or mounts all the time */
+enum {
+	AGAIN_MAX = 64, /* EAGAIN: somebody renames or mounts all the time */
+	LINKS_MAX = 16, /* that lead to what is not there yet */
+};
 
 int inroot_open(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
@@ -76,15 +79,33 @@ static int make_one(int parent, const char *name, bool dir)
 	struct stat st;
 	if (fd < 0)
 		return errno == ENOTDIR ? -ELOOP : err_now();
-	/* A link that leads nowhere: what it names is not ours to make. */
+	/* A link that leads nowhere yet. */
 	if (fstat(fd, &st) < 0 || S_ISLNK(st.st_mode))
 		return -ELOOP;
 	return fd_steal(&fd);
 }
 
-int inroot_make(int root, const char *path, bool dir)
+static int make(int root, const char *path, bool dir, int depth);
+
+/*
+ * The link NAME in AT leads to nothing yet: what it names below the root is made. BEFORE: the way to its directory; REST: what comes
+ * behind it. All of it is resolved anew from the root, so however wrong the text is, it stays below.
+ */
+static int make_behind(int root, int at, const char *name, const char *before, const char *rest, bool dir, int depth)
 {
-	char normal[4096];
+	char text[4096], path[3 * 4096];
+	ssize_t n = readlinkat(at, name, text, sizeof(text) - 1);
+
+	if (n < 0 || depth >= LINKS_MAX)
+		return -ELOOP;
+	text[n] = '\0';
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", text[0] == '/' ? "" : before, text, rest);
+	return make(root, path, dir, depth + 1);
+}
+
+static int make(int root, const char *path, bool dir, int depth)
+{
+	char normal[4096], before[4096];
 	int r = inroot_normal(path, normal);
 	AUTO_FD int at = fcntl(root, F_DUPFD_CLOEXEC, 3);
 
@@ -101,6 +122,10 @@ int inroot_make(int root, const char *path, bool dir)
 		int next = inroot_open(root, normal, O_PATH | (last && !dir ? 0 : O_DIRECTORY), 0);
 		if (next == -ENOENT)
 			next = make_one(at, c, !last || dir);
+		if (next == -ELOOP) {
+			(void)snprintf(before, sizeof(before), "%.*s", (int)(c - normal), normal);
+			return make_behind(root, at, c, before, last ? "" : c + len + 1, dir, depth);
+		}
 		if (next < 0)
 			return next;
 		close(at);
@@ -109,6 +134,11 @@ int inroot_make(int root, const char *path, bool dir)
 		c += len + (last ? 0 : 1);
 	}
 	return fd_steal(&at);
+}
+
+int inroot_make(int root, const char *path, bool dir)
+{
+	return make(root, path, dir, 0);
 }
 
 int inroot_parent(int root, const char *path, int *ret_fd, char name[static 256])

@@ -15,7 +15,7 @@
 int inroot_open(int root, const char *path, uint64_t flags, uint64_t resolve);
 /*
  * O_PATH descriptor of PATH, made where it is missing: a directory (DIR) or an empty file, with directories above it
- * (mode 0755). -errno; -ELOOP for a symbolic link that leads nowhere.
+ * (mode 0755); behind a link that leads to nothing, too. -errno.
  */
 int inroot_make(int root, const char *path, bool dir);
 /* The directory PATH lies in (made), as O_PATH, and PATH's last component. -EINVAL for the root itself. */
