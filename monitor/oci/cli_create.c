@@ -65,7 +65,7 @@ static int read_options(struct oci_line *line, struct oci_create_options *o, cha
 	o->id = line->operands[0];
 	o->bundle = bundle;
 	o->cgroup_manager = line->globals->manager;
-	return oci_state_check_id(o->id, fault);
+	return 0;
 }
 
 int oci_cli_create(struct oci_line *line)

@@ -10,7 +10,7 @@
 #include "util/fd.h"
 
 /* Signals without the lock: somebody may be waiting in start for just the process that is to die. */
-static int signal_container(const char *root, const char *id, int number, bool all, struct oci_fault *fault)
+static int signal_container(const char *root, const char *id, const char *name, bool all, struct oci_fault *fault)
 {
 	struct oci_handle h = OCI_HANDLE_NULL;
 	struct oci_state s = OCI_STATE_NULL;
@@ -21,6 +21,11 @@ static int signal_container(const char *root, const char *id, int number, bool a
 	oci_state_close(&h);
 	if (r < 0)
 		return r;
+	int number = oci_signal_number(name);
+	if (number < 0) {
+		oci_state_clear(&s);
+		return oci_fail(fault, -EINVAL, "unknown signal \"%.80s\"", name);
+	}
 	AUTO_FD int pidfd = oci_process_open(s.init);
 	enum oci_status status = oci_state_status(&s);
 	if (all) {
@@ -50,19 +55,14 @@ int oci_cli_kill(struct oci_line *line)
 	enum oci_option option;
 	const char *value;
 	bool all = false;
-	int status = 0, more, number = SIGTERM, r = 0;
+	int status = 0, more;
 
 	while ((more = oci_option(line, &option, &value, &status)) > 0)
 		all = oci_flag(value);
 	if (more < 0)
 		return status;
-	if (line->operands_n > 1) {
-		number = oci_signal_number(line->operands[1]);
-		if (number < 0)
-			r = oci_fail(&fault, -EINVAL, "unknown signal \"%.80s\"", line->operands[1]);
-	}
-	if (r == 0)
-		r = signal_container(line->globals->root, line->operands[0], number, all, &fault);
+	const char *name = line->operands_n > 1 ? line->operands[1] : "TERM";
+	int r = signal_container(line->globals->root, line->operands[0], name, all, &fault);
 	return r < 0 ? oci_report(line->globals, &fault) : 0;
 }
 

@@ -47,6 +47,9 @@ int proc_find(const struct oci_proc *p, char *const *env, char **ret_path, struc
 		int r = executable(name);
 		if (r == -ENOENT || r == -ENOTDIR)
 			return oci_fail_errno(fault, r, "exec: \"%s\": stat %s", name, name);
+		/* newer engines look for the first half, older ones for the second; both mean status 126 */
+		if (r == -EISDIR)
+			return oci_fail(fault, -EACCES, "exec: \"%s\": is a directory: permission denied", name);
 		if (r < 0)
 			return oci_fail_errno(fault, r, "exec: \"%s\"", name);
 		*ret_path = strdup(name);

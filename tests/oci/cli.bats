@@ -27,12 +27,14 @@ message() {
   need runc jq
   need_root
   local line
+  mkdir "$BATS_TEST_TMPDIR/b" && "$RT" spec --bundle "$BATS_TEST_TMPDIR/b"
   while IFS= read -r line; do
     set -f
     # shellcheck disable=SC2086 # words
     set -- $line
     set +f
     rm -f "$BATS_TEST_TMPDIR"/*.log
+    cd "$BATS_TEST_TMPDIR/b"
     run runc --root "$BATS_TEST_TMPDIR/runc" --log "$BATS_TEST_TMPDIR/runc.log" --log-format json "$@"
     local theirs=$status
     run "$RT" --root "$ROOT" --log "$BATS_TEST_TMPDIR/ours.log" --log-format json "$@"
@@ -54,6 +56,8 @@ events --stats nosuch
 create a/b
 create ../x
 create .
+create --bundle / x
+run --bundle / x
 kill nosuch XYZ
 list -f xml
 --log-format xml list

@@ -53,8 +53,9 @@ make_bundle() {
   ln -sfn "$BATS_FILE_TMPDIR/rootfs" "$dir/rootfs"
   rm -f "$dir/config.json"
   "$RT" spec --bundle "$dir"
-  change "$dir" '.process.terminal = false | .process.rlimits = [] | .process.args = $ARGS.positional | .root.path = $root
-    | .linux.cgroupsPath = "/" + $cg + "/" + ($dir | split("/") | last)' --arg root "$BATS_FILE_TMPDIR/rootfs" --arg cg "$CG" --arg dir "$dir" --args "$@"
+  change "$dir" '.process.terminal = false | .process.rlimits = [] | .process.args = $args | .root.path = $root
+    | .linux.cgroupsPath = "/" + $cg + "/" + ($dir | split("/") | last)' --arg root "$BATS_FILE_TMPDIR/rootfs" --arg cg "$CG" --arg dir "$dir" \
+    --argjson args "$(printf '%s\n' "$@" | jq -R . | jq -s .)"
 }
 
 # Changes config.json of bundle $1 by the jq program $2.
@@ -110,18 +111,18 @@ nothing_left() {
   [ -z "$left" ] || { echo "left groups: $left"; return 1; }
   left=$(grep "$BATS_TEST_TMPDIR" /proc/self/mountinfo | head -5)
   [ -z "$left" ] || { echo "left mounts: $left"; return 1; }
+  until_true no_helpers || true
   left=$(helpers)
   [ -z "$left" ] || { echo "left processes: $left"; return 1; }
 }
 
-# gabion's own processes of this test's containers: they have its state directory in their command line, cwd or environment.
+no_helpers() {
+  [ -z "$(helpers)" ]
+}
+
+# Processes that name the test's state directory in their command line: gabion's own of its containers.
 helpers() {
-  local p
-  for p in /proc/[0-9]*; do
-    [ "${p#/proc/}" != $$ ] || continue
-    if { tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -q "^$RT --root $ROOT"; then
-      echo "${p#/proc/}"
-    fi
-  done
+  echo "$ROOT" >"$BATS_TEST_TMPDIR/pattern"
+  grep -lsaFf "$BATS_TEST_TMPDIR/pattern" /proc/[0-9]*/cmdline
   return 0
 }

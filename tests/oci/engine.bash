@@ -2,9 +2,6 @@
 # Engines of the tests, each with its own state below $E, nothing of the machine's own: podman, containerd, dockerd. The
 # image is static busybox, imported; ENGINE_RT names another runtime to run the same tests with (runc).
 
-# Resource limits a host may not let anybody raise: engines ask for more than it has.
-LIMITS=(--ulimit nofile=1024:1024 --ulimit nproc=4096:4096)
-
 set_up_engine() {
   E=$BATS_FILE_TMPDIR
   RT=${ENGINE_RT:-$E/gabion-oci}
