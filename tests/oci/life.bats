@@ -147,19 +147,23 @@ create() { # ID [OPTION...]: in the background of nobody: with its own descripto
 
 @test "of many creates of one id one wins, and deletes race with them" {
   make_bundle "$B" sleep 1000
-  local i won
+  local i won pids=()
   for i in $(seq 8); do
     (create same && echo won >"$BATS_TEST_TMPDIR/won.$i") &
+    pids+=($!)
   done
-  wait
+  wait "${pids[@]}" || true
+  pids=()
   won=$(cat "$BATS_TEST_TMPDIR"/won.* | grep -c won)
   [ "$won" -eq 1 ]
   is_status same created
   for i in $(seq 6); do
-    rt delete --force same >/dev/null 2>&1 &
-    (create same) >/dev/null 2>&1 &
+    rt delete --force same >/dev/null 2>&1 3>&- &
+    pids+=($!)
+    (create same) >/dev/null 2>&1 3>&- &
+    pids+=($!)
   done
-  wait
+  wait "${pids[@]}" || true
   rt delete --force same
   nothing_left
 }
