@@ -102,6 +102,12 @@ int rootfs_cgroup(struct rootfs *r, const struct oci_mount *m, int target, struc
 			return oci_fail_errno(fault, err_now(), "error making %s/%s", m->destination, name);
 		AUTO_FD int at = openat(top, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		e = at < 0 ? err_now() : attach(r, &p, m, at);
+		/* Rootless: the container has no group of its own there. */
+		if (e == -ENOENT) {
+			oci_log(OCI_DEBUG, "no group in %s: nothing is mounted for it", p.mount);
+			e = 0;
+			continue;
+		}
 		if (e < 0)
 			return oci_fail_errno(fault, e, "error mounting \"cgroup\" to rootfs at \"%s/%s\"", m->destination, name);
 		link_names(top, p.subsystems, name);
