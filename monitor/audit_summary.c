@@ -459,12 +459,30 @@ static void advise(const struct policy *p, const struct entry *e, struct advice 
 
 /* -- Printing -- */
 
+static bool is_name_server(const struct entry *e)
+{
+	static const char *const ends[] = {":53", ":53/udp"};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		size_t n = strlen(ends[i]);
+
+		if (e->object_len > n && e->object[0] != '/' && memcmp(e->object + e->object_len - n, ends[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void print_advice(FILE *out, const struct entry *e, const struct advice *a, bool markdown)
 {
 	bool first = true;
 
 	if (a->remark) {
 		fputs(a->remark, out);
+		return;
+	}
+	/* A rule for a name server would let every question out. */
+	if (e->op == OP_CONNECT && is_name_server(e)) {
+		fputs("--net HOST, the name that was asked for", out);
 		return;
 	}
 	if (e->op == OP_CONNECT && e->object_len) {

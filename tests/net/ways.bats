@@ -178,9 +178,26 @@ Permission denied" "$(cat "$WS/out")" inside || return 1
     for want in "--net evil.test" "--net other.example.com"; do
       [[ $out == *"$want"* ]] || { echo "no '$want' in: $out" >&2; return 1; }
     done
-    [[ $out != *"--net 127.0.0.1"* ]]
+    [[ $out != *"--net 127.0.0.1"* ]] || return 1
+    # What is no question is left aside, and does no harm.
+    out=$(in_world "$mode" "$GABION" run -- sh -c 'python3 -c "import os, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in range(600): s.sendto(os.urandom(n), (\"127.0.0.1\", 53))
+for n in range(13, 300): s.sendto(b\"\\0\\0\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\" + os.urandom(n - 12), (\"127.0.0.1\", 53))"
+      getent hosts after.test; true' 2>&1)
+    [[ $out == *"--net after.test"* ]] || { echo "$out" >&2; return 1; }
   }
   each_mode t
+}
+
+@test "without namespaces, with the network off, no name server's address is advised" {
+  t() {
+    local out
+    out=$(in_world "$1" "$GABION" run -- sh -c 'getent hosts evil.test; true' 2>&1)
+    [[ $out == *"--net HOST, the name that was asked for"* && $out != *"--net 203.0.113.53"* ]] || { echo "$out" >&2; return 1; }
+  }
+  [[ " ${modes-} " == *" bare "* ]] || skip "no bare floor here"
+  modes=bare NOT='' each_mode t
 }
 
 @test "the agent's hosts are allowed, and not without it" {
