@@ -165,6 +165,33 @@ static bool in_sight(const struct places *p, const char *path, enum floor_mode m
 	return shown;
 }
 
+/* Whether anything of the host's is shown below PATH, or PATH lies below something that is. */
+static bool shows_host(const struct places *p, const char *path)
+{
+	bool shown = same_or_below(p->home, path) || same_or_below(path, p->home);
+
+	for (size_t i = 0; p->workspaces[i] != NULL; i++)
+		shown = shown || same_or_below(p->workspaces[i], path) || same_or_below(path, p->workspaces[i]);
+	for (size_t i = 0; i < p->n; i++)
+		shown = shown || same_or_below(p->v[i].target, path) || same_or_below(path, p->v[i].target);
+	return shown;
+}
+
+/*
+ * What the profile protects because the host would execute it is nothing of the kind in memory that is the run's own and gone with it: copies
+ * of repositories can be made and unpacked there. Rules of the user's come later, so they hold there too.
+ */
+static int lift_in_memory(struct policy_builder *b, const struct places *p, char **ret_why)
+{
+	const char *const own[] = {"/tmp", "/var/tmp", p->scratch};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(own) / sizeof(own[0]); i++)
+		if (!shows_host(p, own[i]))
+			r = add_path(b, RULE_EXCEPT, own[i], RULES_MEMORY_ORIGIN, ret_why);
+	return r;
+}
+
 /* Runs, their records and sockets, and other profiles' homes, wherever they lie: in a workspace, say. */
 static int hide_state(struct policy_builder *b, const struct places *p, enum floor_mode mode, char **ret_why)
 {
@@ -264,6 +291,8 @@ int rules_build(const struct run_options *o, const struct places *p, enum floor_
 	r = lang_add_rules(o->policy, LANG_BUILT_IN, &env, b, ret_why);
 	if (r == 0 && mode == FLOOR_BARE && !p->home_host)
 		r = hide_home(b, p, ret_why);
+	if (r == 0 && mode != FLOOR_BARE)
+		r = lift_in_memory(b, p, ret_why);
 	for (size_t i = 0; r == 0 && i < p->n; i++) {
 		if (p->v[i].link != NULL)
 			continue;

@@ -10,6 +10,8 @@
 #include "policy/lang.h"
 
 /* Origin of the rule that hides the real home where there is no view. */
+/* Of except rules for memory of the run's own: nothing of the host's may be put there later. */
+#define RULES_MEMORY_ORIGIN "memory of the run's own"
 #define RULES_HOME_ORIGIN "the home without a view"
 
 /* What the language's patterns refer to in this run. RET_REAL_HOME (allocated) belongs to the result. */

@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "monitor/rules.h"
 #include "policy/glob.h"
 #include "sentry.h"
 #include "util/err.h"
@@ -258,6 +259,20 @@ static bool is_planted(const struct policy *p, const char *object)
 	return false;
 }
 
+/* Whether PATH lies in memory of the run's own, where nothing is protected (rules.c). */
+static bool in_memory(const struct policy *p, const char *path)
+{
+	for (size_t i = 0; i < policy_rule_count(p); i++) {
+		const struct rule *r = policy_rule(p, i);
+		size_t n = strlen(r->pattern);
+
+		if (r->kind == RULE_EXCEPT && strcmp(r->origin, RULES_MEMORY_ORIGIN) == 0 && strncmp(path, r->pattern, n) == 0 &&
+		    (path[n] == '/' || path[n] == '\0'))
+			return true;
+	}
+	return false;
+}
+
 int widen(const struct widen *w, const char *kind, const char *object, const char **ret_text)
 {
 	static const char origin[] = "gabion allow";
@@ -300,6 +315,10 @@ int widen(const struct widen *w, const char *kind, const char *object, const cha
 		const char *ws = w->prepared->places.workspaces[i];
 		size_t n = strlen(ws);
 		workspace = workspace || (strncmp(path, ws, n) == 0 && (path[n] == '/' || path[n] == '\0'));
+	}
+	if (write && in_memory(w->prepared->policy, path)) {
+		*ret_text = "inside, this lies in memory of the run's own, where nothing is protected: start it again with --write";
+		return -EACCES;
 	}
 	if (w->prepared->places.writes_held && (write || workspace)) {
 		*ret_text = "this run leaves what may be written to the kernel (audit.reads: off), where it cannot be changed: start it "

@@ -399,7 +399,8 @@ static bool create_unseen(struct call *c, const struct open_args *a, struct repl
 	    policy_path(c->policy, OP_WRITE, o.path, o.path_len).kind != VERDICT_ALLOW ||
 	    judge(c, &o, a->flags, true).kind != VERDICT_ALLOW)
 		return false;
-	*ret_reply = answer(create(c, o.parent, o.name, a, O_EXCL | O_NOFOLLOW), a->flags);
+	/* O_EXCL follows no link. */
+	*ret_reply = answer(create(c, o.parent, o.name, a, O_EXCL), a->flags);
 	return true;
 }
 

@@ -208,3 +208,25 @@ unharmed() {
   }
   each_mode t
 }
+
+@test "I1: a repository can be copied and unpacked in memory of the run's own, and nowhere else" {
+  t() {
+    repository "$1" || return 1
+    local copy='mkdir "$D/copy" && cp -r .git "$D/copy" && tar -cf "$D/x.tar" .git && mkdir "$D/u" && tar -xf "$D/x.tar" -C "$D/u" &&
+      mkdir -p "$D/u/.git/hooks" && echo x >"$D/u/.git/hooks/pre-commit" && echo x >>"$D/u/.git/config"'
+    local there='D=$TMPDIR'
+    # Without namespaces that is a directory of the host's.
+    if [ "$1" = bare ]; then
+      inside "$1" -- sh -c "$there; ! { $copy; }" 2>/dev/null || return 1
+    else
+      inside "$1" -- sh -c "$there; $copy" || return 1
+      # What a user's own rule protects is so there, too; and nothing arrives whole in the workspace.
+      inside "$1" --protect '**/.git/hooks' -- sh -c "$there; ! { $copy; }" 2>/dev/null || return 1
+      inside "$1" -- sh -c "$there; $copy && ! mv \"\$D/u\" here && ! ln \"\$D/u/.git/config\" here/.git/config" 2>/dev/null || return 1
+      [ ! -e "$WS/here/.git/config" ] && [ ! -e "$WS/here/.git/hooks" ] || return 1
+    fi
+    rm -rf "$WS/here"
+    inside "$1" -- sh -c "D=.; ! { $copy; }" 2>/dev/null
+  }
+  each_mode t
+}
