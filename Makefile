@@ -186,6 +186,9 @@ bench:
 	$(Q)$(MAKE) --no-print-directory all $(BENCH)
 	$(Q)BUILD=$(BUILD) bash bench/run.sh
 
+# Configuration of engines, with the place of the binary put in.
+OCI_EXAMPLES := containers.conf daemon.json containerd.toml runtimeclass.yaml workflow.yml
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/gabion/apparmor \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
@@ -194,6 +197,9 @@ install: all
 	ln -sf gabion $(DESTDIR)$(PREFIX)/bin/gabion-oci
 	install -m 644 docs/gabion.1 $(DESTDIR)$(PREFIX)/share/man/man1/gabion.1
 	install -m 644 docs/gabion-policy.5 $(DESTDIR)$(PREFIX)/share/man/man5/gabion-policy.5
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8 $(DESTDIR)$(PREFIX)/share/gabion/oci
+	install -m 644 docs/gabion-oci.8 $(DESTDIR)$(PREFIX)/share/man/man8/gabion-oci.8
+	for f in $(OCI_EXAMPLES); do sed 's|@BINDIR@|$(PREFIX)/bin|' docs/oci/$$f > $(DESTDIR)$(PREFIX)/share/gabion/oci/$$f || exit 1; done
 	sed 's|@BINDIR@|$(PREFIX)/bin|' docs/apparmor/gabion > $(DESTDIR)$(PREFIX)/share/gabion/apparmor/gabion
 	$(BUILD)/gabion completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gabion
 	$(BUILD)/gabion completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gabion
@@ -204,7 +210,8 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/man/man5/gabion-policy.5 \
 		$(DESTDIR)$(PREFIX)/share/gabion/apparmor/gabion $(DESTDIR)$(PREFIX)/share/bash-completion/completions/gabion \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_gabion $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/gabion.fish
-	-rmdir $(DESTDIR)$(PREFIX)/share/gabion/apparmor $(DESTDIR)$(PREFIX)/share/gabion 2>/dev/null
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man8/gabion-oci.8 $(OCI_EXAMPLES:%=$(DESTDIR)$(PREFIX)/share/gabion/oci/%)
+	-rmdir $(DESTDIR)$(PREFIX)/share/gabion/oci $(DESTDIR)$(PREFIX)/share/gabion/apparmor $(DESTDIR)$(PREFIX)/share/gabion 2>/dev/null
 
 clean:
 	rm -rf build build-san

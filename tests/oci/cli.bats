@@ -152,3 +152,14 @@ LINES
   [ "$(rt list)" = "ID          PID         STATUS      BUNDLE      CREATED     OWNER" ]
   [ -z "$(rt list -q)" ]
 }
+
+@test "the manual names every command and every option, and no other" {
+  local page=$SRC/docs/gabion-oci.8 command
+  for command in $("$RT" --help | sed -n '/^COMMANDS:/,/^$/s/^   \([a-z]*\) .*/\1/p'); do
+    grep -qE "^\.It Cm $command( |\$)" "$page" || { echo "$command is missing"; false; }
+    "$RT" "$command" --help
+  done | sed -n 's/^   --\([a-z-]*\).*/\1/p' >"$BATS_TEST_TMPDIR/help"
+  "$RT" --help | sed -n 's/^   --\([a-z-]*\).*/\1/p' >>"$BATS_TEST_TMPDIR/help"
+  [ "$(wc -l <"$BATS_TEST_TMPDIR/help")" -gt 60 ]
+  diff <(sort -u "$BATS_TEST_TMPDIR/help" | grep -vx help) <(sed -n 's/^\.It Fl Fl \([a-z-]*\).*/\1/p' "$page" | sort -u)
+}
