@@ -17,7 +17,7 @@ Q := @
 endif
 say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 
-PKGS := libseccomp jansson yaml-0.1 libcap liburing libcares
+PKGS := libseccomp jansson yaml-0.1 libcap liburing libcares libssl libcrypto
 # A fresh machine has no pkg-config yet: the deps target runs first, then make again.
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
@@ -63,7 +63,7 @@ else
 LDLIBS   += $(PKG_LIBS)
 endif
 
-SRCS := $(wildcard policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c monitor/oci/*.c)
+SRCS := $(wildcard policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c monitor/credential/*.c monitor/oci/*.c)
 OBJS := $(SRCS:%.c=$(BUILD)/%.o)
 LIBOBJS := $(filter-out $(BUILD)/monitor/main.o,$(OBJS))
 EMBED := $(sort $(wildcard policy/agents/*.yaml))
@@ -76,7 +76,7 @@ FLOOR := $(BUILD)/tests/floor/floor
 # Fuzzers need clang and its libFuzzer.
 CLANG ?= clang
 FUZZ  := $(if $(wildcard $(shell $(CLANG) -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)),$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c) monitor/relay/dns.c monitor/relay/proxy.c monitor/relay/synth.c)
+FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c) monitor/relay/dns.c monitor/relay/proxy.c monitor/relay/synth.c monitor/credential/scrub.c)
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_SECONDS ?= 60
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))

@@ -101,7 +101,7 @@ enum { HTTP_TRAILER_MAX = 8192, HTTP_EXTENSION_MAX = 1024 };
 
 /*
  * Reads on in a chunked body from LEN bytes. *RET_USED of them were taken; *RET_DATA of these, RET_DATA->len long, are the body's
- * (in one piece: call again for more). Trailer lines are passed over. 0, or HTTP_BAD once and for all.
+ * (in one piece: call again for more). It stops where the trailer begins; trailer lines are passed over. 0, or HTTP_BAD once and for all.
  */
 int http_chunks_take(struct http_chunks *c, const char *bytes, size_t len, size_t *ret_used, struct http_span *ret_data);
 

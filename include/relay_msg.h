@@ -64,7 +64,10 @@ enum relay_kind {
 	RELAY_DIALLED,	    /* .id; .err: 0, or the errno the guest is to see; .event and .text say why */
 	RELAY_WANT_SOCKETS, /* .count sockets of .family, for published ports; asked for before they are needed */
 
-	RELAY_KIND_LAST = RELAY_WANT_SOCKETS,
+	/* Relay -> credential process (monitor/credential/holder.h). */
+	RELAY_HAND, /* two descriptors, the guest's and the server's, of a connection to .text (canonical), .port */
+
+	RELAY_KIND_LAST = RELAY_HAND,
 };
 
 /* What .event says. Refusals are told when they happen, repeated ones of one destination together, at most once a second. */

@@ -20,6 +20,7 @@
 #include "audit_json.h"
 #include "audit_summary.h"
 #include "audit_traffic.h"
+#include "credential/holder.h"
 #include "left_links.h"
 #include "text.h"
 #include "util/err.h"
@@ -346,6 +347,44 @@ void audit_traffic(struct audit *a, const struct audit_traffic *t)
 		a->unwritten++;
 	}
 	traffic_add(&a->traffic, t);
+	flush(a);
+}
+
+static void put_text(struct text *t, const char *key, const char *value)
+{
+	text_str(t, key);
+	text_json(t, value, strlen(value));
+	text_add(t, "\"", 1);
+}
+
+void audit_credential(struct audit *a, const struct credential_msg *m, const char *name, const char *rule)
+{
+	static const char *const decisions[] = {[CREDENTIAL_EV_NONE] = "refused",	[CREDENTIAL_EV_USED] = "used",
+						[CREDENTIAL_EV_WITHOUT] = "without",	[CREDENTIAL_EV_REFUSED] = "refused",
+						[CREDENTIAL_EV_EXFILTRATION] = "exfiltration", [CREDENTIAL_EV_FAILED] = "failed"};
+	size_t start = a->out.len;
+	unsigned int ev = m->event < sizeof(decisions) / sizeof(decisions[0]) ? m->event : 0;
+
+	put_event(a, "credential");
+	put_text(&a->out, ",\"decision\":\"", decisions[ev]);
+	if (name)
+		put_text(&a->out, ",\"credential\":\"", name);
+	if (rule)
+		put_text(&a->out, ",\"rule\":\"", rule);
+	put_text(&a->out, ",\"host\":\"", m->host);
+	put_count(&a->out, ",\"port\":", m->port);
+	put_text(&a->out, ",\"method\":\"", m->method);
+	put_text(&a->out, ",\"path\":\"", m->path);
+	put_count(&a->out, ",\"status\":", m->status);
+	put_count(&a->out, ",\"sent\":", m->sent);
+	put_count(&a->out, ",\"received\":", m->received);
+	if (m->why[0])
+		put_text(&a->out, ",\"why\":\"", m->why);
+	text_str(&a->out, "}\n");
+	if (a->out.full) {
+		undo(a, start);
+		a->unwritten++;
+	}
 	flush(a);
 }
 

@@ -36,6 +36,9 @@ struct audit_traffic {
 	uint64_t connections, sent, received, refused; /* sent: by the guest, in bytes */
 };
 void audit_traffic(struct audit *a, const struct audit_traffic *t);
+struct credential_msg;
+/* A request with or without a credential, or one that was refused. NAME of the credential, RULE: where it stands; NULL: none. */
+void audit_credential(struct audit *a, const struct credential_msg *m, const char *name, const char *rule);
 /* Takes everything there is (at most a ring's worth a call), formats and writes it. Failures to write are counted, never
  * passed on. The caller ignores SIGPIPE where PATH may be a FIFO. */
 void audit_drain(struct audit *a);

@@ -1,6 +1,6 @@
 /*
- * `gabion log [--all|--denied] [--follow|--tree] [--json] [RUN|FILE]`: the record for people, one line a decision, below it the
- * stack of who was refused where there is one.
+ * `gabion log [--all|--denied|--credentials] [--follow|--tree] [--json] [RUN|FILE]`: the record for people, one line a decision, below
+ * it the stack of who was refused where there is one.
  *
  * Records are read line by line; a line that is no object of ours (somebody edited the file, a run was killed while
  * it wrote) is passed over. What a guest chose is escaped again for the terminal. --follow waits with inotify and
@@ -33,6 +33,7 @@ enum {
 
 struct view {
 	bool all, json;
+	bool credentials;     /* only what the credential process told */
 	bool looking;	      /* first of two passes: only stacks are collected */
 	json_t *stacks;	      /* kept for their refusals; NULL: printed as they come */
 	struct log_tree *tree; /* decisions go there instead of being printed; NULL: none */
@@ -162,10 +163,39 @@ static void print_end(const json_t *j)
 		       other, unwritten);
 }
 
+/* "13:20:59.123 used GITHUB_TOKEN GET api.github.com:443 /user = 200, 0 bytes sent, 512 received  (policy.yaml:4:5)" */
+static void print_credential(const json_t *j)
+{
+	static const char *const parts[] = {"decision", "credential", "method", "host"};
+	const json_t *time = json_object_get(j, "time"), *why = json_object_get(j, "why"), *rule = json_object_get(j, "rule");
+
+	printf("%.12s", json_string_length(time) > 23 ? json_string_value(time) + 11 : "-");
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		const json_t *part = json_object_get(j, parts[i]);
+
+		putchar(' ');
+		if (json_string_length(part) > 0)
+			show(part);
+		else
+			putchar('-');
+	}
+	printf(":%lld ", (long long)json_integer_value(json_object_get(j, "port")));
+	show(json_object_get(j, "path"));
+	printf(" = %lld, %lld bytes sent, %lld received", (long long)json_integer_value(json_object_get(j, "status")),
+	       (long long)json_integer_value(json_object_get(j, "sent")), (long long)json_integer_value(json_object_get(j, "received")));
+	if (json_string_length(why) > 0 || json_string_length(rule) > 0)
+		fputs("  (", stdout);
+	show(why);
+	if (json_string_length(why) > 0 && json_string_length(rule) > 0)
+		fputs(", ", stdout);
+	show(rule);
+	fputs(json_string_length(why) > 0 || json_string_length(rule) > 0 ? ")\n" : "\n", stdout);
+}
+
 static void take_event(struct view *v, const json_t *j, const char *line, size_t n)
 {
 	const char *event = json_string_value(json_object_get(j, "event"));
-	bool end = strcmp(event, "end") == 0, stack = strcmp(event, "stack") == 0;
+	bool end = strcmp(event, "end") == 0, stack = strcmp(event, "stack") == 0, credential = strcmp(event, "credential") == 0;
 
 	if (v->looking) {
 		if (stack)
@@ -173,6 +203,8 @@ static void take_event(struct view *v, const json_t *j, const char *line, size_t
 		return;
 	}
 	v->ended = v->ended || end;
+	if (v->credentials && !credential && !(end && !v->json))
+		return;
 	if (v->json)
 		printf("%.*s\n", (int)n, line);
 	else if (end && !v->tree)
@@ -180,7 +212,13 @@ static void take_event(struct view *v, const json_t *j, const char *line, size_t
 	else if (stack && !v->stacks) {
 		printf("  stack %lld:\n", (long long)json_integer_value(json_object_get(j, "stack")));
 		log_stack_print(j);
-	} else if (!stack && !end)
+	} else if (credential && !v->tree) {
+		const char *what = json_string_value(json_object_get(j, "decision"));
+		bool fine = what && (strcmp(what, "used") == 0 || strcmp(what, "without") == 0);
+
+		if (v->all || v->credentials || !fine)
+			print_credential(j);
+	} else if (strcmp(event, "broken") == 0)
 		fputs("-- the sentry wrote what it never should\n", stdout);
 }
 
@@ -212,7 +250,7 @@ static void take_line(struct view *v, const char *line, size_t n)
 		; /* another run's, in the same file */
 	else if (json_is_string(event))
 		take_event(v, j, line, n);
-	else if (!v->looking && json_is_string(verdict) && json_is_string(json_object_get(j, "comm")))
+	else if (!v->looking && !v->credentials && json_is_string(verdict) && json_is_string(json_object_get(j, "comm")))
 		take_decision(v, j, line, n);
 	json_decref(j);
 }
@@ -386,12 +424,17 @@ int cli_log(int argc, char **argv)
 			return status;
 		if (id == OPTION_ALL || id == OPTION_DENIED)
 			v.all = id == OPTION_ALL;
+		v.credentials = v.credentials || id == OPTION_CREDENTIALS;
 		tree = tree || id == OPTION_TREE;
 		v.json = v.json || id == OPTION_JSON;
 		going_on = going_on || id == OPTION_FOLLOW;
 	} while (id != OPTION_NONE);
 	if (!cli_operands(COMMAND_LOG, argc, argv, state, 0, 1, &status))
 		return status;
+	if (tree && v.credentials) {
+		cli_error(NULL, "--credentials has no --tree: requests are the run's, not a process's");
+		return EXIT_GABION;
+	}
 	if (tree && (going_on || v.json)) {
 		cli_error(NULL, "--tree is made when all is known: not with --follow or --json");
 		return EXIT_GABION;

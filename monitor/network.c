@@ -113,7 +113,8 @@ static int unix_target(struct network *n, const struct network_unix *u, uint32_t
 	return fd < 0 ? err_now() : relay_send(n->channel, &m, &fd, 1);
 }
 
-int network_start(struct network *n, const struct network_rules *rules, bool spaces)
+int network_start(struct network *n, const struct network_rules *rules, bool spaces, const struct credential_list *credentials,
+		  int *credential_end)
 {
 	struct relay_config cfg = RELAY_CONFIG_NULL;
 	AUTO_FD int six = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -129,7 +130,10 @@ int network_start(struct network *n, const struct network_rules *rules, bool spa
 	cfg.http_proxy = getenv("http_proxy");
 	cfg.no_proxy = variable("NO_PROXY", "no_proxy");
 	cfg.ipv6 = six >= 0;
+	cfg.credentials = credentials->n > 0 ? credentials : NULL;
+	cfg.credential = *credential_end;
 	r = relay_start(&cfg, &n->pid);
+	*credential_end = fd_close(*credential_end);
 	n->relay_end = fd_close(n->relay_end);
 	n->relay_edge = fd_close(n->relay_edge);
 	n->rules = rules;

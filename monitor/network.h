@@ -66,8 +66,12 @@ struct network {
 
 /* The channels, before the sentry is made; where the guest has no namespaces (SPACES), its name server's sockets. 0 or negative errno. */
 int network_open(struct network *n, bool spaces);
-/* Starts the relay and, where the guest has namespaces (SPACES) that they lead to, gives it the host's sockets. 0 or negative errno. */
-int network_start(struct network *n, const struct network_rules *rules, bool spaces);
+/*
+ * Starts the relay and, where the guest has namespaces (SPACES) that they lead to, gives it the host's sockets. Connections to
+ * the hosts of CREDENTIALS go to the process behind *CREDENTIAL_END, which is the relay's and closed here. 0 or negative errno.
+ */
+int network_start(struct network *n, const struct network_rules *rules, bool spaces, const struct credential_list *credentials,
+		  int *credential_end);
 /* The sentry is running: its end is no longer ours. */
 void network_launched(struct network *n);
 /* What the relay told goes into the record. Negative errno: it is gone, or talks nonsense. */

@@ -195,6 +195,19 @@ static int add_host_port(struct network_rules *rules, const struct said *s, stru
 	return said_add(texts, text, s->origin);
 }
 
+/* A credential's hosts can be reached, on their one port. */
+static int add_credential_hosts(const struct credential_rule *c, struct said_list *texts)
+{
+	char text[NET_NAME_SIZE + 8];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < c->host_count; i++) {
+		(void)snprintf(text, sizeof(text), "%s:%u", c->hosts[i].name, c->hosts[i].port);
+		r = said_add(texts, text, c->origin);
+	}
+	return r;
+}
+
 static int compile(const struct said_list *texts, struct net_policy **ret_policy, char **ret_why)
 {
 	AUTO_FREE struct net_text *v = calloc(texts->n + 1, sizeof(*v));
@@ -216,7 +229,8 @@ int network_rules(const struct run_options *o, const char *agent, const struct s
 	AUTO_FREE char *origin = NULL;
 	int r = 0;
 
-	if (o->net.n == 0 && o->net_host.n == 0 && o->unix_sockets.n == 0 && o->publish.n == 0 && (!hosts || hosts->n == 0)) {
+	if (o->net.n == 0 && o->net_host.n == 0 && o->unix_sockets.n == 0 && o->publish.n == 0 && o->credentials.n == 0 &&
+	    (!hosts || hosts->n == 0)) {
 		*ret_rules = rules;
 		return 0;
 	}
@@ -228,6 +242,8 @@ int network_rules(const struct run_options *o, const char *agent, const struct s
 		r = said_add(&texts, hosts->v[i], origin);
 	for (size_t i = 0; r == 0 && i < o->net.n; i++)
 		r = said_add(&texts, o->net.v[i].text, o->net.v[i].origin);
+	for (size_t i = 0; r == 0 && i < o->credentials.n; i++)
+		r = add_credential_hosts(&o->credentials.v[i], &texts);
 	for (size_t i = 0; r == 0 && i < o->net_host.n; i++)
 		r = add_host_port(&rules, &o->net_host.v[i], &texts, ret_why);
 	for (size_t i = 0; r == 0 && i < o->unix_sockets.n; i++)

@@ -547,6 +547,7 @@ void run_options_clear(struct run_options *o)
 		said_free(said[i]);
 	exec_deny_free(&o->exec_deny);
 	tmpfs_free(&o->tmpfs);
+	credential_list_free(&o->credentials);
 	lang_free(o->policy);
 	*o = RUN_OPTIONS_NULL;
 }

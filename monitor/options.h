@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "plan.h"
+#include "credential.h"
 #include "settings.h"
 #include "util/said.h"
 
@@ -29,6 +30,7 @@ struct run_options {
 	struct said_list publish;      /* HOST:GUEST ports */
 	struct said_list net_host;     /* loopback ports of the guest's that are forwarded to the host's */
 	struct said_list groups;       /* groups of hosts: "@npm"; put in front of net by groups_resolve() */
+	struct credential_list credentials;
 	struct exec_deny_list exec_deny;
 	enum written_mode written;
 	bool memfd_exec; /* memory files may execute */

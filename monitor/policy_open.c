@@ -9,6 +9,7 @@
 #include "monitor/environment.h"
 #include "monitor/groups.h"
 #include "monitor/options_table.h"
+#include "policy/glob.h"
 #include "policy/value.h"
 #include "util/err.h"
 
@@ -70,6 +71,42 @@ static void check_limits(const struct lang_values *v, struct lang_messages *m)
 	}
 }
 
+/* The variable of a credential is its placeholder's alone. */
+static void check_credentials(const struct lang_values *v, struct lang_messages *m)
+{
+	for (size_t i = 0; i < v->credentials.n; i++) {
+		const char *name = v->credentials.v[i].name;
+
+		for (size_t k = 0; k < v->env_set.n; k++)
+			if (strncmp(v->env_set.v[k].text, name, strlen(name)) == 0 && v->env_set.v[k].text[strlen(name)] == '=')
+				bad(m, v->env_set.v[k].origin,
+				    "a credential of that name is held back: its variable holds the placeholder");
+	}
+}
+
+/* Credentials, and what of them must not be seen: the files they are from. */
+static int take_credentials(struct run_options *o, const struct lang_values *v)
+{
+	int r = credential_list_copy(&v->credentials, &o->credentials);
+
+	for (size_t i = 0; r == 0 && i < v->credentials.n; i++) {
+		const struct credential_rule *c = &v->credentials.v[i];
+		const char *home = getenv("HOME");
+		AUTO_FREE char *path = NULL, *real = NULL, *pattern = NULL;
+
+		if (c->from != CREDENTIAL_FROM_FILE)
+			continue;
+		if (asprintf(&path, "%s%s", c->from_text[0] == '~' && home ? home : "", c->from_text + (c->from_text[0] == '~')) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		real = realpath(path, NULL);
+		pattern = glob_quote(real ? real : path);
+		r = pattern ? string_list_add(&o->hide, pattern) : -ENOMEM;
+	}
+	return r;
+}
+
 int policy_check(const struct lang *l, struct lang_messages *m)
 {
 	const struct lang_values *v = lang_values(l);
@@ -79,8 +116,7 @@ int policy_check(const struct lang *l, struct lang_messages *m)
 	not_yet(m, &v->net_host, "network.host", OPTION_NET);
 	not_yet(m, &v->unix_sockets, "network.unix", OPTION_UNIX);
 	not_yet(m, &v->publish, "network.publish", OPTION_PUBLISH);
-	for (size_t i = 0; i < v->credentials.n; i++)
-		bad(m, v->credentials.v[i].origin, "credentials are read and checked, but not there yet (docs/LIMITS.md): nothing is run");
+	check_credentials(v, m);
 	check_groups(v, m);
 	check_limits(v, m);
 	return 0;
@@ -182,6 +218,8 @@ int policy_open(struct run_options *o, struct lang_messages *m)
 	v = lang_values(o->policy);
 	o->profile = v->profile ? v->profile : "custom";
 	r = take_lists(o, v);
+	if (r == 0)
+		r = take_credentials(o, v);
 	if (r == 0)
 		take_single(o, v);
 	return r;

@@ -183,6 +183,8 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 		r = string_list_add(&pass, o->env_set.v[i]);
 	for (size_t i = 0; r == 0 && i < o->env.n; i++)
 		r = string_list_add(&pass, o->env.v[i]);
+	for (size_t i = 0; r == 0 && i < o->credentials.n; i++)
+		r = string_list_add(&pass, o->credentials.v[i].name);
 	if (r == 0)
 		r = environment_build(environ, &pass, &p->env, &p->dropped);
 	string_list_free(&pass);
@@ -206,6 +208,24 @@ static int build_env(const struct run_options *o, struct prepared *p, const stru
 		r = environment_set(&p->env, "PWD", p->places.cwd);
 	if (r == 0)
 		r = environment_set(&p->env, "GABION", GABION_VERSION);
+	return r;
+}
+
+/* Who has a store of its own is told of the run's CA (floor/etc.c writes the files). */
+static int trust_env(const struct run_options *o, struct prepared *p)
+{
+	static const char *const bundle[] = {"SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "PIP_CERT",
+					     "CARGO_HTTP_CAINFO", "AWS_CA_BUNDLE"};
+	int r = environment_set(&p->env, "NODE_EXTRA_CA_CERTS", ETC_CA);
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(bundle); i++)
+		r = environment_set(&p->env, bundle[i], ETC_CA_BUNDLE);
+	/* Whatever --env said: the placeholder, which is what our environment has by now. */
+	for (size_t i = 0; r == 0 && i < o->credentials.n; i++) {
+		const char *placeholder = getenv(o->credentials.v[i].name);
+
+		r = placeholder ? environment_set(&p->env, o->credentials.v[i].name, placeholder) : -EINVAL;
+	}
 	return r;
 }
 
@@ -290,7 +310,7 @@ static int judge(const struct run_options *o, struct prepared *p, enum floor_mod
 	return o->policy_file == NULL ? 0 : lang_judge(o->policy, &places, p->policy, &p->warnings);
 }
 
-int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why)
+int prepare(const struct run_options *o, enum floor_mode mode, const char *ca, struct prepared *ret_p, char **ret_why)
 {
 	struct prepared p = PREPARED_NULL;
 	struct string_list agent_env = {NULL, 0}, hosts = {NULL, 0};
@@ -311,8 +331,16 @@ int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *
 		if (r == -ENOENT)
 			(void)!asprintf(ret_why, "there is no agent %s: see `gabion run --help`", o->agent);
 	}
+	p.places.ca = ca;
+	if (r == 0 && mode == FLOOR_BARE && o->credentials.n > 0) {
+		(void)!asprintf(ret_why, "%s: credentials are held back by the relay, which needs user and network namespaces; this host "
+					 "gives none: nothing was run", o->credentials.v[0].origin);
+		r = -EOPNOTSUPP;
+	}
 	if (r == 0)
 		r = build_env(o, &p, &agent_env);
+	if (r == 0 && ca)
+		r = trust_env(o, &p);
 	string_list_free(&agent_env);
 	if (r == 0)
 		r = network_rules(o, p.agent, &hosts, &p.net, ret_why);

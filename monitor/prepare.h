@@ -33,8 +33,8 @@ struct prepared {
 /* The largest floor this process may try: ROOT with CAP_SYS_ADMIN, else ROOTLESS. */
 enum floor_mode prepare_mode(void);
 
-/* 0, or negative errno with RET_WHY (allocated; one line for people). */
-int prepare(const struct run_options *o, enum floor_mode mode, struct prepared *ret_p, char **ret_why);
+/* 0, or negative errno with RET_WHY (allocated; one line for people). CA: PEM of the run's CA, the caller's, or NULL. */
+int prepare(const struct run_options *o, enum floor_mode mode, const char *ca, struct prepared *ret_p, char **ret_why);
 void prepare_free(struct prepared *p);
 
 #endif

@@ -28,6 +28,7 @@
 #include "monitor/audit.h"
 #include "monitor/cli.h"
 #include "monitor/control.h"
+#include "monitor/credential/holder.h"
 #include "monitor/idle.h"
 #include "monitor/isolate.h"
 #include "monitor/launch.h"
@@ -64,6 +65,9 @@ struct run {
 	struct cgroup *cgroup;
 	struct idle relay; /* where there is no network */
 	struct network net;
+	struct credential_process keys;
+	uint64_t key_uses, key_refusals; /* requests with a credential; refused ones */
+	bool keys_lost;
 	struct unwinder unwinder;
 	struct sock_fprog self; /* the monitor's own filter */
 	int early, listed;      /* what became of meanwhile() */
@@ -262,10 +266,63 @@ static void last_stacks(struct run *r)
 	unwinder_stop(&r->unwinder);
 }
 
+/*
+ * What the credential process tells goes into the record. Its end is the end of its connections, now and from now on, and the run goes
+ * on: nothing that needs a value gets through.
+ */
+static void take_keys(struct run *r)
+{
+	struct credential_msg m;
+	int e;
+
+	while ((e = credential_next(&r->keys, &m)) == 1) {
+		const struct credential_rule *c = m.credential < r->o->credentials.n ? &r->o->credentials.v[m.credential] : NULL;
+
+		r->key_uses += m.event == CREDENTIAL_EV_USED;
+		r->key_refusals += m.event == CREDENTIAL_EV_REFUSED || m.event == CREDENTIAL_EV_EXFILTRATION;
+		audit_credential(r->audit, &m, c ? c->name : NULL, c ? c->origin : NULL);
+	}
+	if (e == 0)
+		return;
+	r->keys_lost = true;
+	r->keys.channel = fd_close(r->keys.channel);
+	if (!r->o->quiet && !r->over)
+		fprintf(stderr, "gabion: the process that holds the credentials ended: requests to their hosts fail from now on\n");
+}
+
+/* The values, before anything of the run exists: none of its processes but one ever has them. */
+static int start_keys(struct run *r)
+{
+	struct credential_values v = CREDENTIAL_VALUES_NULL;
+	const char *why = NULL;
+	char *text = NULL;
+	int e;
+
+	if (r->o->credentials.n == 0)
+		return 0;
+	e = credential_collect(&r->o->credentials, &v, &text);
+	if (e < 0) {
+		cli_error(NULL, "%s", text ? text : strerror(-e));
+		free(text);
+		return e;
+	}
+	/* The guest's variables: those that were not in the environment are from here on. */
+	for (size_t i = 0; e == 0 && i < v.n; i++)
+		if (setenv(v.v[i].rule->name, v.v[i].placeholder, 1) < 0)
+			e = err_now();
+	if (e == 0)
+		e = credential_start(&r->o->credentials, &v, &r->keys, &why);
+	else
+		credential_values_free(&v);
+	if (e < 0)
+		cli_error(NULL, "credentials: %s: nothing was run", why ? why : strerror(-e));
+	return e;
+}
+
 static void loop(struct run *r)
 {
 	while (!r->over) {
-		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, NETWORK, STACKS, FIXED };
+		enum { SIG, INIT, SENTRY, AUDIT, CONTROL, TIMER, NETWORK, STACKS, KEYS, FIXED };
 		struct pollfd p[FIXED + 4] = {
 			[SIG] = {.fd = r->sigfd, .events = POLLIN},
 			[INIT] = {.fd = r->l.init, .events = POLLIN},
@@ -276,6 +333,7 @@ static void loop(struct run *r)
 			[TIMER] = {.fd = r->timer, .events = POLLIN},
 			[NETWORK] = {.fd = r->net.channel, .events = POLLIN},
 			[STACKS] = {.fd = r->unwinder.results, .events = POLLIN},
+			[KEYS] = {.fd = r->keys.channel, .events = POLLIN},
 		};
 		int tn = r->terminal == NULL ? 0 : terminal_poll(r->terminal, p + FIXED);
 		int n = poll(p, (nfds_t)(FIXED + tn), audit_timeout(r->audit));
@@ -296,6 +354,8 @@ static void loop(struct run *r)
 		}
 		if (p[AUDIT].revents != 0 || n == 0)
 			audit_drain(r->audit);
+		if (p[KEYS].revents != 0)
+			take_keys(r);
 		if (p[STACKS].revents != 0)
 			take_stacks(r);
 		if (p[CONTROL].revents != 0)
@@ -411,7 +471,7 @@ static void meanwhile(void *ctx)
 
 	r->early = 0;
 	if (r->p.net.policy != NULL)
-		r->early = network_start(&r->net, &r->p.net, r->p.ids.mode != FLOOR_BARE);
+		r->early = network_start(&r->net, &r->p.net, r->p.ids.mode != FLOOR_BARE, &r->o->credentials, &r->keys.relay_end);
 	else if (r->relay.pid < 0)
 		r->early = idle_start("gabion: relay", &r->relay);
 	if (r->early == 0 && r->self.len == 0)
@@ -434,7 +494,7 @@ static void announce(const struct run *r)
 static int start_in(struct run *r, enum floor_mode mode, struct launch_failure *f)
 {
 	char *why = NULL;
-	int e = prepare(r->o, mode, &r->p, &why);
+	int e = prepare(r->o, mode, r->keys.ca, &r->p, &why);
 
 	if (e < 0) {
 		cli_error(NULL, "%s", why != NULL ? why : strerror(-e));
@@ -553,6 +613,8 @@ static int begin(struct run *r)
 	}
 	e = limits(r);
 	if (e == 0)
+		e = start_keys(r);
+	if (e == 0)
 		e = start(r);
 	return e;
 }
@@ -579,6 +641,13 @@ static const char *limit_met(const struct run *r)
 	return limits_verdict(r->o, met, r->status);
 }
 
+static void say_keys(const struct run *r)
+{
+	if (r->key_uses + r->key_refusals > 0)
+		fprintf(stderr, "gabion: credentials: %llu request%s with one, %llu refused (gabion log --credentials)\n",
+			(unsigned long long)r->key_uses, r->key_uses == 1 ? "" : "s", (unsigned long long)r->key_refusals);
+}
+
 int supervise_run(const struct run_options *o)
 {
 	struct run r = {.o = o,
@@ -586,6 +655,7 @@ int supervise_run(const struct run_options *o)
 			.l = LAUNCHED_NULL,
 			.relay = IDLE_NULL,
 			.net = NETWORK_NULL,
+			.keys = CREDENTIAL_PROCESS_NULL,
 			.unwinder = UNWINDER_NULL,
 			.sigfd = -1,
 			.timer = -1,
@@ -612,8 +682,13 @@ int supervise_run(const struct run_options *o)
 	end_tree(&r);
 	r.terminal = terminal_close(r.terminal, FLUSH_MS);
 	network_close(&r.net, r.audit);
+	if (r.audit != NULL && r.keys.channel >= 0)
+		take_keys(&r);
+	credential_stop(&r.keys);
 	if (r.audit != NULL) {
 		audit_drain(r.audit);
+		if (!o->quiet)
+			say_keys(&r);
 		if (!o->quiet)
 			notice_end(r.audit, r.id, r.timed_out ? o->timeout_ms : 0, limit_met(&r));
 		(void)state_run_end(r.dir, r.status, audit_refused(r.audit));

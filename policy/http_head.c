@@ -383,7 +383,11 @@ int http_chunks_take(struct http_chunks *c, const char *bytes, size_t len, size_
 				c->state = HTTP_CHUNK_DATA_CR;
 			break;
 		}
+		enum http_chunk_state before = c->state;
+
 		c->state = step(c, bytes[i++]);
+		if (before == HTTP_CHUNK_SIZE_LF && c->state == HTTP_CHUNK_TRAILER)
+			break;
 	}
 	*ret_used = i;
 	return c->state == HTTP_CHUNK_BAD ? HTTP_BAD : 0;

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "monitor/credential/holder.h"
 #include "monitor/floor/floor.h"
 #include "monitor/relay/relay.h"
 #include "util/err.h"
@@ -126,6 +127,60 @@ static int hosts_over(int dir, int root)
 	return file_over(dir, "hosts", text, (size_t)n, root, "/etc/hosts");
 }
 
+/* A file NAME on DIR with TEXT, to be read. */
+static int write_file(int dir, const char *name, const char *text, size_t len)
+{
+	AUTO_FD int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+
+	for (size_t at = 0; fd >= 0 && at < len;) {
+		ssize_t n = write(fd, text + at, len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return err_now();
+		at += (size_t)n;
+	}
+	return fd < 0 ? err_now() : 0;
+}
+
+/*
+ * The run's CA, alone and behind the host's authorities; these over the files where programs look for them. Which ones the host
+ * trusts is what the credential process goes by as well.
+ */
+static int trust_over(int dir, const char *ca, int root)
+{
+	static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+					     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/ca-bundle.pem",
+					     "/etc/ssl/cert.pem"};
+	const char *store = credential_host_store();
+	FILE *in = store ? fopen(store, "re") : NULL, *out;
+	char *text = NULL, piece[4096];
+	size_t len = 0, n;
+
+	out = open_memstream(&text, &len);
+	while (in && out && (n = fread(piece, 1, sizeof(piece), in)) > 0)
+		(void)fwrite(piece, 1, n, out);
+	if (in)
+		fclose(in);
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "\n%s", ca);
+	int r = fclose(out) == 0 ? write_file(dir, "ca.pem", ca, strlen(ca)) : -ENOMEM;
+	if (r == 0)
+		r = write_file(dir, "ca-bundle.pem", text, len);
+	for (size_t i = 0; r == 0 && i < sizeof(places) / sizeof(places[0]); i++) {
+		char name[32];
+		struct stat st;
+
+		(void)snprintf(name, sizeof(name), "ca-bundle.%zu", i);
+		if (stat(places[i], &st) == 0)
+			r = file_over(dir, name, text, len, root, places[i]);
+	}
+	free(text);
+	return r;
+}
+
 int etc_mount(int root, const struct places *p, const struct floor_ids *ids)
 {
 	static const char off[] = "# written by gabion: the network is off\noptions timeout:1 attempts:1\n";
@@ -167,5 +222,7 @@ int etc_mount(int root, const struct places *p, const struct floor_ids *ids)
 		r = nsswitch_over(dir, root);
 	if (r == 0 && p->network)
 		r = hosts_over(dir, root);
+	if (r == 0 && p->ca)
+		r = trust_over(dir, p->ca, root);
 	return r;
 }

@@ -56,6 +56,7 @@ struct places {
 	char *shell;
 	uint64_t tmp_size;		   /* bytes for /tmp and the scratch directory */
 	bool network;			   /* names are answered by the relay */
+	const char *ca;			   /* PEM of the run's CA, NULL: none (monitor/credential/holder.h) */
 	const struct policy *policy;	   /* says which writable mounts execute; NULL: none */
 	bool exec_workspace, exec_scratch; /* does the policy let what lies there execute? */
 	bool home_host;			   /* home_source is the real home, shown as it is and not to be written */
@@ -139,7 +140,10 @@ int view_tmpfs(uint64_t size, unsigned int mode, uint64_t attrs);
 /* apart.c: the calling process keeps the view as its root and belongs to another mount namespace from now on: its mount table is empty.
  * Needs SYS_ADMIN and SYS_CHROOT. */
 int view_apart(void);
-/* etc.c: passwd, group, resolv.conf over the view at ROOT. */
+/* Where the run's CA is in the view, and the host's authorities with it. */
+#define ETC_CA "/run/gabion/etc/ca.pem"
+#define ETC_CA_BUNDLE "/run/gabion/etc/ca-bundle.pem"
+/* etc.c: passwd, group, resolv.conf, authorities over the view at ROOT. */
 int etc_mount(int root, const struct places *p, const struct floor_ids *ids);
 
 /* writes.c: whether POLICY has a write rule for everything a view of P mounts writable. */

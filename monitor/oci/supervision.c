@@ -66,6 +66,11 @@ static int open_policy(struct run_options *o, struct oci_fault *fault)
 		(void)oci_fail(fault, r, "the policy: %s", text != NULL ? text : oci_errno_text(r));
 	}
 	lang_messages_free(&m);
+	if (r == 0 && o->credentials.n > 0) {
+		r = -EOPNOTSUPP;
+		(void)oci_fail(fault, r, "the policy: %s: credentials are not there yet in containers (docs/LIMITS.md)",
+			       o->credentials.v[0].origin);
+	}
 	if (r == 0) {
 		r = groups_resolve(o, &notes, &why);
 		r = r > 0 ? -EINVAL : r;

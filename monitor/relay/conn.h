@@ -28,6 +28,9 @@ struct conn {
 	uint64_t last; /* ms: when something moved */
 	struct timer timer;
 	bool ending, reset, waits, splices;
+	bool handed; /* goes to the credential process, as .host and .port */
+	char host[NET_NAME_SIZE];
+	uint16_t port;
 };
 
 #endif

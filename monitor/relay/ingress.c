@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "credential.h"
 #include "monitor/relay/conn.h"
 #include "util/err.h"
 #include "util/fd.h"
@@ -164,6 +165,35 @@ static void told(struct relay *r, struct dest *d, enum relay_event ev, uint32_t 
 
 /* ---- the edge ---- */
 
+/*
+ * A connection to a credential's host: both ends go to the process that has the value, under the name that was resolved. Where that
+ * cannot be, the connection ends: never is one to such a host relayed as it is.
+ */
+static void hand_over(struct conn *c, int upstream)
+{
+	struct relay *r = c->r;
+	struct relay_msg m = { .kind = RELAY_HAND, .port = c->port, .proto = IPPROTO_TCP };
+	int fds[2] = { c->fd[0], upstream };
+	bool handed;
+
+	snprintf(m.text, sizeof(m.text), "%s", c->host);
+	handed = relay_send(r->cfg->credential, &m, fds, 2) == 0;
+	(void)loop_close(r->loop, upstream);
+	if (handed) {
+		c->dest->connections++;
+		c->fd[0] = loop_close(r->loop, c->fd[0]);
+	}
+	conn_end(c, !handed);
+}
+
+static void join(struct conn *c, int upstream)
+{
+	if (c->handed)
+		hand_over(c, upstream);
+	else
+		conn_join(c, upstream);
+}
+
 static void dialled(void *owner, int fd, int err, enum relay_event ev, const struct net_address *a)
 {
 	struct conn *c = owner;
@@ -171,7 +201,7 @@ static void dialled(void *owner, int fd, int err, enum relay_event ev, const str
 	c->dial = NULL;
 	told(c->r, c->dest, ev, c->rule, err, a);
 	if (fd >= 0)
-		conn_join(c, fd);
+		join(c, fd);
 	else
 		conn_end(c, true);
 }
@@ -210,9 +240,14 @@ static void outward(struct relay *r, int fd, const struct target *t, int e)
 	if (conn_new(r, fd, d, &c) < 0)
 		return;
 	c->rule = t->rule;
+	c->handed = r->cfg->credentials != NULL && credential_list_names(r->cfg->credentials, t->name, t->port);
+	if (c->handed) {
+		snprintf(c->host, sizeof(c->host), "%s", t->name);
+		c->port = t->port;
+	}
 	int upstream = take_parked(r, t);
 	if (upstream >= 0)
-		conn_join(c, upstream);
+		join(c, upstream);
 	else if (dial_start(r, t, dialled, c, &c->dial) < 0)
 		conn_end(c, true);
 }

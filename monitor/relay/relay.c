@@ -157,6 +157,7 @@ static int handle(struct relay *r, bool monitor, const struct relay_msg *m, cons
 	case RELAY_WANT_UNIX:
 	case RELAY_DIALLED:
 	case RELAY_WANT_SOCKETS:
+	case RELAY_HAND:
 		return -EPROTO;
 	}
 	return -EPROTO;
@@ -331,7 +332,7 @@ int relay_main(const struct relay_config *cfg, bool confine)
 static _Noreturn void child(const struct relay_config *cfg)
 {
 	static const int ignored[] = { SIGINT, SIGQUIT, SIGHUP, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGPIPE };
-	int keep[] = { cfg->monitor, cfg->edge };
+	int keep[] = { cfg->monitor, cfg->edge, cfg->credential };
 
 	/* What the user's terminal sends to the monitor's group is for the monitor. */
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
@@ -341,7 +342,7 @@ static _Noreturn void child(const struct relay_config *cfg)
 		_exit(1);
 	AUTO_FD int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3; fd++)
-		if (null < 0 || (fd != cfg->monitor && fd != cfg->edge && dup2(null, fd) < 0))
+		if (null < 0 || (fd != cfg->monitor && fd != cfg->edge && fd != cfg->credential && dup2(null, fd) < 0))
 			_exit(1);
 	if (launch_close_all_but(keep, ARRAY_LEN(keep)) < 0)
 		_exit(1);

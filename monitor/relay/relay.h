@@ -21,7 +21,8 @@
 
 #include "relay_msg.h"
 
-struct net_policy; /* include/net_policy.h */
+struct net_policy;	/* include/net_policy.h */
+struct credential_list; /* include/credential.h */
 
 /* Optional limits of a run; 0: none. */
 struct relay_limits {
@@ -35,6 +36,9 @@ enum { RELAY_MOST_CONNECTIONS = 20000 };
 struct relay_config {
 	const struct net_policy *policy; /* read until relay_start() has forked; copied by fork */
 	int monitor, edge;		 /* the relay's ends; edge may be -1 */
+	/* Connections to the hosts of these go to the process at the other end, once dialled; it being gone, nowhere. */
+	const struct credential_list *credentials; /* NULL: none */
+	int credential;
 	struct relay_limits limits;
 	const char *https_proxy, *http_proxy, *no_proxy; /* of the host's environment, as written there; NULL or "": none */
 	const char *resolv_conf, *hosts;		 /* NULL: /etc/resolv.conf, /etc/hosts */
@@ -43,7 +47,7 @@ struct relay_config {
 	uint32_t connect_ms, idle_ms, udp_idle_ms;	 /* 0: 30 s; two hours with keep-alive probes; 60 s */
 };
 
-#define RELAY_CONFIG_NULL ((struct relay_config){ .monitor = -1, .edge = -1 })
+#define RELAY_CONFIG_NULL ((struct relay_config){ .monitor = -1, .edge = -1, .credential = -1 })
 
 /*
  * Forks the relay, which confines itself (its own seccomp list, no file, not dumpable, restricted ring) and serves until the monitor

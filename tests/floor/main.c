@@ -608,7 +608,7 @@ static void scenario(const struct scenario *s, enum floor_mode mode)
 	int in_fd = open(s->held ? in(g.ws, "/prog") : "/dev/null", O_RDONLY | O_CLOEXEC);
 	(void)dup2(in_fd, 0);
 	close(in_fd);
-	r = prepare(&o, mode, &p, &why);
+	r = prepare(&o, mode, NULL, &p, &why);
 	if (r < 0) {
 		tap(false, s->name, why != NULL ? why : strerror(-r));
 		return;

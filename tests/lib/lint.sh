@@ -78,7 +78,7 @@ tidy() {
   mkdir -p "$build/lint-tidy"
   newest=$(find include policy sentry monitor .clang-tidy -name '*.h' -printf '%T@ %p\n' -o -name '*.tbl' -printf '%T@ %p\n' \
     -o -name .clang-tidy -printf '%T@ %p\n' | sort -n | tail -1 | cut -d' ' -f2-)
-  for file in policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c; do
+  for file in policy/*.c sentry/*.c monitor/*.c monitor/floor/*.c monitor/relay/*.c monitor/credential/*.c; do
     [ -e "$file" ] || continue
     local stamp=$build/lint-tidy/${file//\//_}
     [ "$stamp" -nt "$file" ] && [ "$stamp" -nt "$newest" ] || files+=("$file")
