@@ -76,7 +76,9 @@ FLOOR := $(BUILD)/tests/floor/floor
 # Fuzzers need clang and its libFuzzer.
 CLANG ?= clang
 FUZZ  := $(if $(wildcard $(shell $(CLANG) -print-file-name=libclang_rt.fuzzer-x86_64.a 2>/dev/null)),$(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c) monitor/relay/dns.c monitor/relay/proxy.c monitor/relay/synth.c monitor/credential/scrub.c)
+FUZZ_OBJS := $(patsubst %.c,$(BUILD)/fuzz/%.o,$(wildcard policy/*.c) monitor/relay/dns.c monitor/relay/proxy.c monitor/relay/synth.c \
+	monitor/credential/scrub.c \
+	$(wildcard monitor/oci/config*.c) monitor/oci/resources.c monitor/oci/fault.c monitor/oci/seccomp.c monitor/oci/inroot.c)
 FUZZ_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FUZZ_SECONDS ?= 60
 BENCH := $(patsubst bench/%.c,$(BUILD)/bench/%,$(wildcard bench/*.c))

@@ -89,8 +89,8 @@ static int write_maps(pid_t pid, const struct oci_idmaps *uids, const struct oci
 
 	if (r == 0)
 		r = map_text(gids, &g);
-	if (r < 0)
-		return r;
+	if (r < 0 || u == NULL || g == NULL)
+		return r < 0 ? r : -ENOMEM;
 	r = write_file(pid, "uid_map", u);
 	if (r == -EPERM)
 		r = by_program("newuidmap", pid, uids);

@@ -222,3 +222,24 @@ C
   rt delete small
   nothing_left
 }
+
+@test "a hundred execs, twenty at a time: each has its status, and the sentry keeps nothing of them" {
+  bundle many '' sleep 1000
+  rt run -d --bundle "$BUNDLE" many 3>&- </dev/null >/dev/null 2>&1
+  local sentry fds threads i
+  sentry=$(jq '.helpers[0].pid' "$ROOT/many/state.json")
+  rt exec many true
+  quiet() { [ "$(ls "/proc/$sentry/task" | wc -l)" -le "$1" ]; }
+  until_true quiet 4
+  fds=$(ls "/proc/$sentry/fd" | wc -l)
+  threads=$(ls "/proc/$sentry/task" | wc -l)
+  # shellcheck disable=SC2016 # for the shell inside
+  run bash -c 'seq 100 | xargs -P 20 -I{} sh -c "\"\$1\" --root \"\$2\" exec many sh -c \"/bin/true; exit \$((\$3 % 50))\"; [ \$? -eq \$((\$3 % 50)) ] || echo wrong \$3" x "$0" "$1" {}' "$RT" "$ROOT"
+  echo "$output"
+  [ -z "$output" ]
+  until_true quiet "$threads"
+  [ "$(ls "/proc/$sentry/fd" | wc -l)" -le "$fds" ]
+  rt exec many true
+  rt delete --force many
+  nothing_left
+}
