@@ -47,5 +47,6 @@ if __name__ == "__main__":
     main()
 PY
 python3 t.py
+python3 -c 'import os; t = os.times(); print(0 <= t.user < 1000, t.elapsed > 0)'
 python3 -m venv --without-pip v && v/bin/python -c 'import sys; print(sys.prefix != sys.base_prefix)'
 python3 -m compileall -q t.py && ls __pycache__ | wc -l
