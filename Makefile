@@ -136,7 +136,7 @@ $(BUILD)/tests/%: tests/%.c Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) -D_GNU_SOURCE -std=gnu17 -O1 -g $(WARN) -Itests/lib -pthread -MMD -MP -MF $@.d -o $@ $< -ldl
 
 # These measure what is inside, and are linked with it.
-$(BUILD)/bench/verdict $(BUILD)/bench/relay: $(BUILD)/bench/%: bench/%.c $(LIBOBJS) Makefile
+$(BUILD)/bench/verdict $(BUILD)/bench/relay $(BUILD)/bench/surface: $(BUILD)/bench/%: bench/%.c $(LIBOBJS) Makefile
 	$(call say,CCLD,$@) mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -MF $@.d -o $@ $< $(LIBOBJS) $(LDLIBS)
 
 $(BUILD)/bench/%: bench/%.c Makefile

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict relay micro rings terminal macro (default: all).
+# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict relay micro rings surface terminal macro (default: all).
 #
 # Figures only, never a verdict: a shared machine is no judge. What is compared is measured in turn within one run, and the medians of
 # several rounds are given; targets stand beside. BENCH_ARGS holds arguments, too; BENCH_MODES the floors (see tests/lib/modes.sh).
@@ -15,14 +15,14 @@ for arg; do
   case $arg in
     --json) format=json ;;
     --long) calls=1000000 ;;
-    start | memory | leaks | verdict | relay | micro | rings | scale | terminal | macro) sections="$sections $arg" ;;
+    start | memory | leaks | verdict | relay | micro | rings | scale | surface | terminal | macro) sections="$sections $arg" ;;
     *)
-      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|rings|scale|terminal|macro]..." >&2
+      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|rings|scale|surface|terminal|macro]..." >&2
       exit 2
       ;;
   esac
 done
-sections=${sections:-start memory leaks verdict relay micro rings terminal macro}
+sections=${sections:-start memory leaks verdict relay micro rings surface terminal macro}
 
 # The machine's own tools, for all floors and for both sides: what a person's PATH holds may not be readable by everybody.
 export PATH=/usr/local/bin:/usr/bin:/bin
@@ -315,6 +315,8 @@ bench_rings() {
 
 # shellcheck source=bench/scale.sh
 . bench/scale.sh
+# shellcheck source=bench/surface.sh
+. bench/surface.sh
 
 # shellcheck source=bench/macro.sh
 . bench/macro.sh
