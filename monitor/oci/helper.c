@@ -6,8 +6,8 @@
  *
  * Nobody of them is an ancestor of the container's processes. The sentry is made with the container's first process
  * waiting: it takes a procfs of the caller's pid namespace along, where those processes have the ids notifications carry,
- * enters their mount, network, IPC, UTS and user namespaces, gives up every capability but SYS_PTRACE (over the
- * container's user namespace, or ours where it has none), and confines itself. The monitor keeps the record and waits at
+ * enters their mount, network, IPC, UTS and user namespaces, gives up every capability but SYS_PTRACE and DAC_READ_SEARCH (in
+ * the container's user namespace, or ours where it has none), and confines itself. The monitor keeps the record and waits at
  * ROOT/ID/sentry.sock for the listeners of exec. When one of the three ends, the others do; what is not answered any more
  * gets ENOSYS from the kernel.
  *
@@ -47,8 +47,12 @@ enum {
 	EXEC_ANSWER_MS = 10000,
 };
 
-#define SENTRY_CAPS (1ULL << 19) /* SYS_PTRACE */
-#define TRACER_CAPS ((1ULL << 19) | (1ULL << 5)) /* SYS_PTRACE, KILL */
+/*
+ * SYS_PTRACE to read a caller's memory; DAC_READ_SEARCH to see what it calls by a path, or a descriptor, that only its own user may search:
+ * what is not seen is not judged, and refused where it is to be verified.
+ */
+#define SENTRY_CAPS ((1ULL << 19) | (1ULL << 2))
+#define TRACER_CAPS ((1ULL << 19) | (1ULL << 5) | (1ULL << 2)) /* KILL, too: of what was not to be loaded */
 
 /* To who started us: of each process that started, and at last 0, or what failed. */
 struct start_msg {

@@ -89,6 +89,15 @@ static int open_policy(struct run_options *o, struct oci_fault *fault)
 static int refuse(const struct run_options *o, struct oci_fault *fault)
 {
 	static const char text[] = "the policy: %s is not there in containers yet (docs/LIMITS.md)";
+	bool all = false;
+
+	/* The engine's environment is passed on as it is. */
+	for (size_t i = 0; i < o->env_pass.n; i++)
+		all = all || strcmp(o->env_pass.v[i], "*") == 0;
+	if (!all)
+		return oci_fail(fault, -EOPNOTSUPP, text, "environment.pass without \"*\"");
+	if (o->credentials.n > 0)
+		return oci_fail(fault, -EOPNOTSUPP, text, "credentials");
 	bool network = o->net.n + o->net_host.n + o->groups.n + o->unix_sockets.n + o->publish.n > 0;
 
 	if (network)

@@ -163,6 +163,14 @@ C
   run rt exec denied /opt/true
   [ "$status" -eq 255 ]
   [[ $output == *"permission denied"* ]]
+  # A user's own directory, which root without capabilities could not search.
+  mkdir "$ROOTFS/home" "$ROOTFS/home/u"
+  cp "$ROOTFS/bin/busybox" "$ROOTFS/home/u/true"
+  chown -R 1001:1001 "$ROOTFS/home/u"
+  chmod 700 "$ROOTFS/home/u"
+  rt exec --user 1001 denied sh -c '/home/u/true && cd /home/u && ./true'
+  run rt exec --user 1001 denied /opt/true
+  [ "$status" -eq 255 ]
   until_true recorded denied '.verdict == "deny" and .object == "/usr/opt/true"'
   rt delete --force denied
   nothing_left
@@ -172,7 +180,7 @@ C
   policy_dir
   local p=$BATS_TEST_TMPDIR/etc/gabion rules
   bundle refused '' true
-  for rules in 'filesystem: {hide: [/etc/passwd]}' 'filesystem: {protect: ["**/.bashrc"]}' 'network: {allow: ["example.org:443"]}' 'limits: {memory: 1g}' 'io_uring: restricted'; do
+  for rules in 'filesystem: {hide: [/etc/passwd]}' 'filesystem: {protect: ["**/.bashrc"]}' 'network: {allow: ["example.org:443"]}' 'limits: {memory: 1g}' 'io_uring: restricted' 'environment: {set: [A=b]}'; do
     printf 'version: 1\nextends: runner\n%s\n' "$rules" >"$p/runner.yaml"
     run with_policy "$RT" --root "$ROOT" run --bundle "$BUNDLE" refused
     echo "$rules: $output"
@@ -242,4 +250,61 @@ C
   rt exec many true
   rt delete --force many
   nothing_left
+}
+
+@test "memory files, files without a name and rings: nothing of the kind is executed or given, natively it is" {
+  own_rootfs
+  cat >"$BATS_TEST_TMPDIR/m.c" <<'C'
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void try(const char *what, int to)
+{
+	char *argv[] = {"m", "again", NULL}, *env[] = {NULL}, path[64];
+	int from = open("/proc/self/exe", O_RDONLY);
+	struct stat st;
+	fstat(from, &st);
+	sendfile(to, from, NULL, st.st_size);
+	fchmod(to, 0755);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", to);
+	int fd = open(path, O_RDONLY);
+	close(to);
+	fflush(stdout);
+	if (fork() == 0) {
+		fexecve(fd, argv, env);
+		printf("%s: %s\n", what, strerror(errno));
+		fflush(stdout);
+		_exit(0);
+	}
+	wait(NULL);
+}
+int main(int argc, char **argv)
+{
+	if (argc > 1)
+		return puts("executed") < 0;
+	try("memfd", memfd_create("x", 0));
+	try("tmpfile", open("/tmp", O_TMPFILE | O_RDWR, 0755));
+	char params[120] = {0};
+	long ring = syscall(SYS_io_uring_setup, 4, params);
+	printf("ring: %s\n", ring < 0 ? strerror(errno) : "given");
+	return 0;
+}
+C
+  cc -D_GNU_SOURCE -static -o "$ROOTFS/bin/m" "$BATS_TEST_TMPDIR/m.c"
+  run "$ROOTFS/bin/m"
+  [ "$(grep -c executed <<<"$output")" -eq 2 ]
+  try memory 'm.append({"destination": "/tmp", "type": "tmpfs", "source": "tmpfs", "options": ["size=8m", "mode=1777"]}); p["user"]["uid"] = 1001' m
+  echo "$output"
+  [ "$status" -eq 0 ]
+  [ "$(grep -c executed <<<"$output")" -eq 0 ]
+  [[ $output == *"memfd: Permission denied"* ]]
+  [[ $output == *"tmpfile: Permission denied"* ]]
+  [[ $output == *"ring: Function not implemented"* ]]
 }
