@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh [--json] [--long] [SECTION]...: `make bench`. Sections: start memory leaks verdict relay micro rings surface terminal macro (default: all).
+# run.sh [--json] [--long] [--against NAME,...] [SECTION]...: `make bench`, `gabion bench`. Sections: start memory leaks verdict relay micro rings surface terminal macro (default: all).
 #
 # Figures only, never a verdict: a shared machine is no judge. What is compared is measured in turn within one run, and the medians of
 # several rounds are given; targets stand beside. BENCH_ARGS holds arguments, too; BENCH_MODES the floors (see tests/lib/modes.sh).
@@ -11,13 +11,41 @@ build=${BUILD:-build}
 # shellcheck disable=SC2086 # words
 set -- "$@" ${BENCH_ARGS-}
 format=text calls=100000 sections=
-for arg; do
+against=
+# peer NAME: whether it is one to be measured beside: installed, and not left out by --against.
+peer() {
+  { [ -z "$against" ] || [[ ,$against, == *,"$1",* ]]; } && command -v "$1" >/dev/null
+}
+while [ $# -gt 0 ]; do
+  arg=$1
+  shift
   case $arg in
+    --against)
+      against=${1-}
+      [ $# -eq 0 ] || shift
+      for name in ${against//,/ }; do
+        case $name in
+          native) ;;
+          bwrap | pasta | slirp4netns | runsc)
+            command -v "$name" >/dev/null || echo "bench: $name is not installed: nothing is measured beside it" >&2
+            ;;
+          crun | strace | docker | podman)
+            echo "bench: no section measures beside $name (bench/README.md)" >&2
+            ;;
+          *)
+            echo "run.sh: --against $name? native, bwrap, pasta, slirp4netns, runsc" >&2
+            exit 2
+            ;;
+        esac
+      done
+      ;;
+    net) sections="$sections relay" ;;
+    all) sections="$sections start memory leaks verdict relay micro rings scale surface terminal macro" ;;
     --json) format=json ;;
     --long) calls=1000000 ;;
     start | memory | leaks | verdict | relay | micro | rings | scale | surface | terminal | macro) sections="$sections $arg" ;;
     *)
-      echo "run.sh: $arg? [--json] [--long] [start|memory|leaks|verdict|relay|micro|rings|scale|surface|terminal|macro]..." >&2
+      echo "run.sh: $arg? [--json] [--long] [--against NAME,...] [all|net|start|memory|leaks|verdict|relay|micro|rings|scale|surface|terminal|macro]..." >&2
       exit 2
       ;;
   esac
@@ -98,7 +126,7 @@ bench_start() {
       set -- plain /bin/true // gabion "$GABION" run --quiet -- /bin/true
       if [ "$mode" != bare ]; then
         set -- "$@" // spaces "$T/bin/spaces" /bin/true
-        bwrap=$(command -v bwrap)
+        bwrap=$(peer bwrap && command -v bwrap)
         [ -z "$bwrap" ] || set -- "$@" // bwrap "$bwrap" --unshare-all --ro-bind / / --tmpfs /tmp --dev /dev --proc /proc \
           --bind "$W" "$W" --chdir "$W" --die-with-parent -- /bin/true
       fi
@@ -201,7 +229,7 @@ rr|a byte there and back|1e-3|us|-
 connect|connect, a byte there and back, close|1e-3|us|at most 5 x direct
 http|wrk, 64 connections, nginx|1|req/s|at least 0.5 x direct'
 bench_relay() {
-  local out=$T/relay name what scale unit target direct relay pasta slirp count=100000 i=0 peer
+  local out=$T/relay name what scale unit target direct relay pasta slirp count=100000 i=0 peer other
   [ "$calls" -lt 1000000 ] || count=1000000
   tell "the relay beside pasta and slirp4netns"
   "$build/bench/relay" -s 2 -n 9000 stream rr connect http many >"$out" 2>/dev/null || return
@@ -212,7 +240,9 @@ bench_relay() {
     i=0
     for peer in "$direct" "$pasta" "$slirp"; do
       i=$((i + 1))
-      row relay "$what" - - "$unit" "$(echo direct pasta slirp4netns | cut -d ' ' -f $i)" "$(times "$peer" "$scale")" \
+      other=$(echo direct pasta slirp4netns | cut -d ' ' -f $i)
+      [ "$other" = direct ] || [ -z "$against" ] || [[ ,$against, == *,"$other",* ]] || continue
+      row relay "$what" - - "$unit" "$other" "$(times "$peer" "$scale")" \
         "$(times "$relay" "$scale")" - "$([ $i -eq 1 ] && echo "$target" || echo -)"
     done
   done <<<"$relay_rows"

@@ -76,8 +76,8 @@ surface_workload() {
 mkdir d; for i in 1 2 3 4 5 6 7 8; do echo $i >d/$i; done; tar -cf d.tar d; mv d e; find e -type f | xargs cat; rm -r e d.tar
 [ ! -x /usr/bin/python3 ] || python3 -c 'import json, subprocess, threading; subprocess.run(["true"]); t = threading.Thread(target=json.dumps, args=([],)); t.start(); t.join()'
 SH
-  command -v bwrap >/dev/null && sides+=(bubblewrap)
-  command -v runsc >/dev/null && sides+=(runsc)
+  peer bwrap && sides+=(bubblewrap)
+  peer runsc && sides+=(runsc)
   cd "$W" || return
   for what in calls functions; do
     native=

@@ -12,6 +12,7 @@ int cli_ps(int argc, char **argv);
 int cli_log(int argc, char **argv);
 int cli_allow(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_bench(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 

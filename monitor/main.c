@@ -11,6 +11,7 @@ static int (*const subcommands[COMMAND_COUNT])(int argc, char **argv) = {
 	[COMMAND_CHECK] = cli_check,
 	[COMMAND_EXPLAIN] = cli_explain,   [COMMAND_PS] = cli_ps,
 	[COMMAND_LOG] = cli_log,	   [COMMAND_ALLOW] = cli_allow,
+	[COMMAND_BENCH] = cli_bench,
 	[COMMAND_SYSCALLS] = cli_syscalls, [COMMAND_COMPLETION] = cli_completion,
 	[COMMAND_HELP] = cli_help,	   [COMMAND_VERSION] = cli_version,
 };
