@@ -66,7 +66,7 @@ C
   run rt exec --cwd /proc/self ok sh -c 'ls status'
   [ "$output" = status ]
   local fd
-  for fd in 3 4 5 6 7 8 9 10 11 12; do
+  for fd in 3 4 6 7 8 9; do
     try cwd "p['cwd'] = '/proc/self/fd/$fd'" ls ../..
     [ "$status" -ne 0 ]
     [[ $output != *vmlinuz* && $output != *home* ]]
@@ -94,7 +94,7 @@ C
   local swapper=$!
   until_true test -L "$ROOTFS/vol/b"
   local made=0
-  for _ in $(seq 20); do
+  for _ in $(seq 12); do
     try swapped "m.append({'destination': '/vol/a/in', 'type': 'tmpfs', 'source': 'tmpfs', 'options': ['size=64k']})
 c['root']['readonly'] = False" sh -c 'cat /vol/a/file /vol/b/file /file 2>/dev/null; cut -d" " -f5 /proc/self/mountinfo | grep /in$'
     [[ $output != *secret* ]]
@@ -187,9 +187,9 @@ m += [{'destination': d, 'type': 'tmpfs', 'source': 'tmpfs', 'options': ['size=6
 #include <string.h>
 #include <sys/ptrace.h>
 #include <unistd.h>
-int main(void)
+int main(int argc, char **argv)
 {
-	for (long i = 0; i < 400; i++) {
+	for (long i = 0; i < (argc > 1 ? atol(argv[1]) : 1); i++) {
 		DIR *d = opendir("/proc");
 		for (struct dirent *e; (e = readdir(d)) != NULL;) {
 			int pid = atoi(e->d_name);
@@ -210,7 +210,7 @@ int main(void)
 }
 C
   cc -static -o "$ROOTFS/bin/look" "$BATS_TEST_TMPDIR/look.c"
-  bundle look '' look
+  bundle look '' look 400
   rt run -d --bundle "$BUNDLE" look 3>&- </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1
   for _ in $(seq 10); do
     rt exec look true
@@ -220,7 +220,7 @@ C
   [ "$(cat "$BATS_TEST_TMPDIR/out")" = end ]
   # The control: the same program natively sees other programs' files.
   sleep 30 3>&- &
-  run timeout 20 "$ROOTFS/bin/look"
+  run timeout 20 "$ROOTFS/bin/look" 3
   [[ $output == *"exe of $!: "* ]]
   kill $!
 }

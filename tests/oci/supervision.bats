@@ -234,7 +234,7 @@ C
 @test "a hundred execs, twenty at a time: each has its status, and the sentry keeps nothing of them" {
   bundle many '' sleep 1000
   rt run -d --bundle "$BUNDLE" many 3>&- </dev/null >/dev/null 2>&1
-  local sentry fds threads i
+  local sentry fds threads
   sentry=$(jq '.helpers[0].pid' "$ROOT/many/state.json")
   rt exec many true
   quiet() { [ "$(ls "/proc/$sentry/task" | wc -l)" -le "$1" ]; }
