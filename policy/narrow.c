@@ -348,7 +348,8 @@ uint32_t narrow_level_action(enum level level)
 
 /*
  * Calls that stay performed where the plan leaves their family to the kernel: what lies in memory may hold a mode with set-id bits, device
- * nodes are told apart there, and links are wanted in the record (monitor/left_links.c).
+ * nodes are told apart there, links are wanted in the record (monitor/left_links.c), and an owner the guest's user namespace does not know
+ * is EINVAL to the kernel, another's (EPERM) to whoever asks.
  */
 static bool stays_performed(const struct plan *plan, const struct sys_row *row)
 {
@@ -360,6 +361,10 @@ static bool stays_performed(const struct plan *plan, const struct sys_row *row)
 	case NR_symlink:
 	case NR_symlinkat:
 	case NR_file_setattr:
+	case NR_chown:
+	case NR_lchown:
+	case NR_fchown:
+	case NR_fchownat:
 		return plan->level[PLAN_CHANGE] == LEVEL_NATIVE;
 	default:
 		return false;
