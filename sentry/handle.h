@@ -79,6 +79,7 @@ struct call {
 	struct reply (*blocking)(struct call *c);
 	bool ask_relay; /* connect: by the relay's answer (net_connect.c) */
 	uint8_t net_way; /* enum net_way (net.h) */
+	struct net_dial *dial; /* under way (net_edge.h); owned, NULL: none */
 	struct trace_request *request; /* for the tracer (trace.h); owned, NULL: none */
 	int held[4]; /* descriptors kept over the hand-over; -1 where unused; closed with the call */
 	uint64_t scratch[4];

@@ -120,7 +120,7 @@ static struct reply ask_relay(struct call *c)
 	memcpy(&sa, c->path[0], sizeof(sa));
 	if (net_address_of((struct sockaddr *)&sa, (socklen_t)c->path_len[0], &a, &port) < 0)
 		return reply_deny(EINVAL);
-	r = net_edge_dial(c->s->edge, c->held[0], &a, port, &why);
+	r = c->dial ? net_edge_dial_wait(c->dial, c->held[0], &why) : net_edge_dial(c->s->edge, c->held[0], &a, port, &why);
 	if (r == EINTR)
 		return net_interrupted(c->held[0], SO_SNDTIMEO);
 	if (r == 0)
@@ -141,8 +141,10 @@ struct reply net_connect(struct call *c)
 {
 	AUTO_OBJECT struct object o = OBJECT_NULL;
 	struct net_socket sock = NET_SOCKET_NULL;
+	struct net_address a;
 	struct net_addr addr;
 	struct reply reply;
+	uint16_t port;
 	int r, not_socket;
 
 	not_socket = net_socket_get(c, (int)c->ev.args[0], &sock);
@@ -163,8 +165,11 @@ struct reply net_connect(struct call *c)
 	}
 	memcpy(c->path[0], &addr.a, sizeof(addr.a));
 	c->path_len[0] = addr.len;
-	if (c->ask_relay)
+	if (c->ask_relay) {
+		if (net_address_of(&addr.a.any, addr.len, &a, &port) == 0)
+			c->dial = net_edge_dial_begin(c->s->edge, &a, port);
 		return call_handoff(c, ask_relay);
+	}
 	if (c->net_way != NET_WAY_STRAIGHT)
 		return sock.type == SOCK_DGRAM && c->net_way != NET_WAY_LOCATE ? net_names_connect(c)
 									       : call_handoff(c, net_names_connect);

@@ -48,6 +48,12 @@ struct waiter {
 	struct relay_msg answer;
 };
 
+struct net_dial {
+	struct net_edge *e;
+	struct waiter w;
+	bool asked;
+};
+
 struct net_edge {
 	int channel, keeper;
 	uint16_t names_port;
@@ -290,33 +296,72 @@ static int patience(int fd)
 	return tv.tv_sec > INT_MAX / 1000 - 1 ? -1 : (int)(tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000);
 }
 
+static struct net_dial *begin(struct net_edge *e, enum relay_kind kind, const struct net_address *a, uint16_t port, int proto)
+{
+	struct relay_msg m = {.kind = kind, .family = a->family, .port = port, .proto = (uint8_t)proto};
+	struct net_dial *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return NULL;
+	d->e = e;
+	d->w.wake = eventfd(0, EFD_CLOEXEC);
+	if (d->w.wake < 0) {
+		free(d);
+		return NULL;
+	}
+	join(e, &d->w);
+	m.id = d->w.id;
+	memcpy(m.addr, a->bytes, sizeof(m.addr));
+	d->asked = relay_send(e->channel, &m, NULL, 0) == 0;
+	return d;
+}
+
+struct net_dial *net_edge_dial_begin(struct net_edge *e, const struct net_address *a, uint16_t port)
+{
+	struct pollfd p = {.fd = e->channel, .events = POLLOUT};
+
+	return poll(&p, 1, 0) == 1 && p.revents == POLLOUT ? begin(e, RELAY_DIAL, a, port, IPPROTO_TCP) : NULL;
+}
+
+int net_edge_dial_wait(struct net_dial *d, int fd, struct relay_msg *ret_why)
+{
+	struct pollfd p = {.fd = d->w.wake, .events = POLLIN};
+	int r;
+
+	if (!d->asked)
+		return ENETUNREACH;
+	r = poll(&p, 1, patience(fd));
+	if (r < 0)
+		return errno == EINTR ? EINTR : ENOBUFS;
+	if (r == 0)
+		return 0;
+	*ret_why = d->w.answer; /* written before it was woken for, and once */
+	return d->w.answer.err < 0 ? ENETUNREACH : d->w.answer.err;
+}
+
+struct net_dial *net_edge_dial_free(struct net_dial *d)
+{
+	struct relay_msg m = {.kind = RELAY_DIAL_CANCEL};
+
+	if (!d)
+		return NULL;
+	leave(d->e, &d->w); /* nobody writes to it from here on */
+	m.id = d->w.id;
+	if (d->asked && !d->w.done)
+		(void)relay_send(d->e->channel, &m, NULL, 0);
+	(void)fd_close(d->w.wake);
+	free(d);
+	return NULL;
+}
+
 static int ask(struct net_edge *e, enum relay_kind kind, int fd, const struct net_address *a, uint16_t port, int proto,
 	       struct relay_msg *ret_why)
 {
-	AUTO_FD int wake_fd = eventfd(0, EFD_CLOEXEC);
-	struct waiter w = {.wake = wake_fd};
-	struct relay_msg m = {.kind = kind, .family = a->family, .port = port, .proto = (uint8_t)proto};
-	struct pollfd p = {.fd = wake_fd, .events = POLLIN};
-	int r, n;
+	struct net_dial *d = begin(e, kind, a, port, proto);
+	int r = d ? net_edge_dial_wait(d, fd, ret_why) : ENOBUFS;
 
-	if (wake_fd < 0)
-		return ENOBUFS;
-	join(e, &w);
-	m.id = w.id;
-	memcpy(m.addr, a->bytes, sizeof(m.addr));
-	r = relay_send(e->channel, &m, NULL, 0) < 0 ? ENETUNREACH : 0;
-	n = r == 0 ? poll(&p, 1, patience(fd)) : 1;
-	if (r == 0 && n < 0)
-		r = errno == EINTR ? EINTR : ENOBUFS;
-	leave(e, &w); /* nobody writes to it from here on */
-	if (r != 0 || n == 0) {
-		m = (struct relay_msg){.kind = RELAY_DIAL_CANCEL, .id = w.id};
-		if (!w.done && r != ENETUNREACH)
-			(void)relay_send(e->channel, &m, NULL, 0);
-		return r;
-	}
-	*ret_why = w.answer;
-	return w.answer.err < 0 ? ENETUNREACH : w.answer.err;
+	(void)net_edge_dial_free(d);
+	return r;
 }
 
 int net_edge_dial(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, struct relay_msg *ret_why)

@@ -36,6 +36,15 @@ int net_edge_listen(struct net_edge *e, uint16_t port, int proto);
  */
 int net_edge_dial(struct net_edge *e, int fd, const struct net_address *a, uint16_t port, struct relay_msg *ret_why);
 /*
+ * The two halves of net_edge_dial(), so that the relay dials while a helper is woken: the first for the receiver, never waits, and may
+ * give NULL (then net_edge_dial()). What it gives is the caller's until net_edge_dial_free(), which takes NULL, cancels what is
+ * not answered, and returns NULL.
+ */
+struct net_dial;
+struct net_dial *net_edge_dial_begin(struct net_edge *e, const struct net_address *a, uint16_t port);
+int net_edge_dial_wait(struct net_dial *d, int fd, struct relay_msg *ret_why);
+struct net_dial *net_edge_dial_free(struct net_dial *d);
+/*
  * Without an edge: where A leads, for PROTO, as net_edge_dial() asks and waits. 0: ret_why->origin has the addresses in figures, with
  * spaces between them.
  */

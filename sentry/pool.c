@@ -18,6 +18,7 @@
  * Syscalls: clone3, mmap, mprotect, munmap, madvise, futex, rt_sigprocmask, tgkill, unshare, exit, and what
  * caller.c uses.
  */
+#include "sentry/net_edge.h"
 #include "sentry/pool.h"
 
 #include <errno.h>
@@ -182,6 +183,7 @@ struct call *pool_get(struct pool *p)
 	}
 	c->blocking = NULL;
 	c->request = NULL;
+	c->dial = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(c->held); i++)
 		c->held[i] = -1;
 	memset(c->scratch, 0, sizeof(c->scratch));
@@ -193,6 +195,7 @@ void pool_put(struct pool *p, struct call *c)
 	for (size_t i = 0; i < ARRAY_LEN(c->held); i++)
 		c->held[i] = fd_close(c->held[i]);
 	c->request = trace_request_free(c->request);
+	c->dial = net_edge_dial_free(c->dial);
 	if (c->users != NULL)
 		(void)__atomic_sub_fetch(c->users, 1, __ATOMIC_RELEASE);
 	(void)pthread_mutex_lock(&p->lock);

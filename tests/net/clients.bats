@@ -75,6 +75,16 @@ same() {
   each_mode t
 }
 
+# Waits until something listens on port $1 of the internet's 203.0.113.9.
+listens() {
+  for _ in $(seq 600); do
+    nsenter -t "$(cat "$W/world.pid")" -n bash -c "exec 3<>/dev/tcp/203.0.113.9/$1" 2>/dev/null && return
+    sleep 0.05
+  done
+  echo "nothing listens on $1" >&2
+  return 1
+}
+
 @test "curl over HTTP and HTTPS, IPv4 and IPv6, many at once" {
   same 'for u in http://api.example.com/hello https://api.example.com/hello; do for f in -4 -6; do curl -sS $f --cacert "$SSL_CERT_FILE" $u; done; done
     curl -sS --cacert "$SSL_CERT_FILE" https://v4.example.com/large | wc -c; curl -sSZ --cacert "$SSL_CERT_FILE" https://v4.example.com/hello"#[1-20]" 2>/dev/null | sort | uniq -c'
@@ -132,7 +142,7 @@ P
   command -v redis-server >/dev/null || skip "redis is not installed"
   nsenter -t "$(cat "$W/world.pid")" -n redis-server --bind 203.0.113.9 --port 6379 --save '' --protected-mode no --dir "$W" >/dev/null 2>&1 3>&- &
   local server=$!
-  sleep 0.5
+  listens 6379
   same 'redis-cli -h v4.example.com set k v; redis-cli -h v4.example.com get k; redis-benchmark -h v4.example.com -n 1000 -c 20 -q -t get >b 2>&1; tr "\r" "\n" <b | grep -c "requests per second" || cat b'
   kill $server
   wait $server || true
@@ -167,7 +177,7 @@ S(("203.0.113.9", 6379), Pg).serve_forever()
 P
   nsenter -t "$(cat "$W/world.pid")" -n python3 "$W/pg.py" >/dev/null 2>&1 3>&- &
   local server=$!
-  sleep 0.5
+  listens 6379
   same 'for i in 1 2 3; do psql -X -A -t "host=v4.example.com port=6379 user=u dbname=d sslmode=disable gssencmode=disable" -c "select $i"; done'
   kill $server
   wait $server || true

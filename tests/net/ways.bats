@@ -32,7 +32,7 @@ except OSError as e:
 # Waits until file $1 is there.
 until_there() {
   local i
-  for i in $(seq 100); do [ -e "$1" ] && return; sleep 0.05; done
+  for i in $(seq 600); do [ -e "$1" ] && return; sleep 0.05; done
   echo "no $1" >&2
   return 1
 }
@@ -294,10 +294,10 @@ talk() {
   mark=talk$RANDOM$RANDOM$$
   in_world "$1" "$GABION" run --quiet --env LIFE=$mark --net 203.0.113.9:7,1000-1999 -- python3 -c 'import socket, time
 s = socket.create_connection(("203.0.113.9", 7))
-open("up", "w").close(); n = 0
+open("count", "w").close(); open("up", "w").close()
 while True:
     try:
-        s.sendall(b"x"); n += len(s.recv(1)); open("count", "w").write(str(n))
+        s.sendall(b"x"); open("count", "ab").write(s.recv(1))
     except OSError as e: open("broken", "w").write(str(e)); break
     time.sleep(0.02)
     try: open("go").close()
@@ -324,7 +324,7 @@ life() {
     life kill "$mark" relay 9
     wait $job || status=$?
     is 125 $status "the run's status" || return 1
-    life gone "$mark" 5000
+    life gone "$mark" 30000
   }
   NOT='' each_mode t
 }
@@ -334,9 +334,9 @@ life() {
     local before
     talk "$1" || return 1
     life kill "$mark" edge 9
-    before=$(cat "$WS/count")
-    for _ in $(seq 100); do [ "$(cat "$WS/count")" -gt $((${before:-0} + 3)) ] && break; sleep 0.05; done
-    [ "$(cat "$WS/count")" -gt $((${before:-0} + 3)) ] || { echo "the connection ended" >&2; return 1; }
+    before=$(stat -c %s "$WS/count")
+    for _ in $(seq 400); do [ "$(stat -c %s "$WS/count")" -gt $((before + 3)) ] && break; sleep 0.05; done
+    [ "$(stat -c %s "$WS/count")" -gt $((before + 3)) ] || { echo "the connection ended" >&2; return 1; }
     touch "$WS/go"
     until_there "$WS/after" || return 1
     [ "$(cat "$WS/after")" != reached ]
