@@ -186,6 +186,7 @@ c["root"]["path"] = "/"|the host's root
 c["root"]["path"] = "/nonexistent"|invalid rootfs: stat /nonexistent: no such file or directory
 l["uidMappings"] = [{"containerID": 0, "hostID": 0, "size": 1}]|user namespace isn't enabled
 l["resources"]["rdma"] = {"x": {}}|rdma
+l["cgroupsPath"] = "../../x"|cgroupsPath
 EOT
 }
 
