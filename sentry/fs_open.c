@@ -172,7 +172,14 @@ static int reopen(const struct call *c, int fd, uint64_t flags)
 
 static struct reply answer(int fd, uint64_t flags)
 {
-	return fd < 0 ? reply_deny(-err_now()) : reply_fd(fd, (uint32_t)(flags & O_CLOEXEC));
+	struct reply r;
+
+	if (fd < 0)
+		return reply_deny(-err_now());
+	r = reply_fd(fd, (uint32_t)(flags & O_CLOEXEC));
+	/* A program just written is busy (ETXTBSY) as long as anybody has it open for writing, and a lease is refused. */
+	r.apart = (flags & O_ACCMODE) != O_RDONLY;
+	return r;
 }
 
 /* The same for what may be a FIFO: how many have an end of it open is what the others go by. */
@@ -181,7 +188,7 @@ static struct reply answer_any(int fd, uint64_t flags)
 	struct reply r = answer(fd, flags);
 	struct stat st;
 
-	r.apart = fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+	r.apart = r.apart || (fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode));
 	return r;
 }
 

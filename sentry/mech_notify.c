@@ -374,12 +374,16 @@ failed:
 static int send_fd_apart(struct mech_notify *n, const struct event *ev, const struct reply *r)
 {
 	struct seccomp_notif_addfd add = {.id = ev->id, .srcfd = (uint32_t)r->fd, .newfd_flags = r->fd_flags};
-	int fd = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add), saved = errno;
+	int fd = ioctl(n->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add), saved = errno, e;
+	struct held h;
 
 	(void)fd_close(r->fd);
-	if (fd >= 0)
-		return send_answer(n, ev->id, fd, 0, 0);
-	return saved == ENOENT || saved == ESRCH ? MECH_E_GONE : send_answer(n, ev->id, 0, saved > 0 ? saved : EIO, 0);
+	if (fd < 0)
+		return saved == ENOENT || saved == ESRCH ? MECH_E_GONE : send_answer(n, ev->id, 0, saved > 0 ? saved : EIO, 0);
+	hold(ev->tid, &h);
+	e = send_answer(n, ev->id, fd, 0, 0);
+	let_go(ev->tid, &h);
+	return e;
 }
 
 static int notify_reply(struct mech *m, const struct event *ev, const struct reply *r)
