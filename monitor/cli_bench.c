@@ -82,7 +82,7 @@ int cli_bench(int argc, char **argv)
 		return EXIT_GABION;
 	}
 	r = words(&l, script, against, json, more, argv + state);
-	if (r == 0 && setenv("BUILD", build, 1) < 0)
+	if (r == 0 && build && setenv("BUILD", build, 1) < 0)
 		r = err_now();
 	if (r == 0) {
 		(void)execvp(l.v[0], l.v);

@@ -51,7 +51,8 @@ struct lang_host {
 	const char *(*variable)(void *ctx, const char *name);
 	/*
 	 * The bytes of the file PATH (for the policy itself and for extends), allocated. RET_NAMES: its canonical path, and behind
-	 * it the symbolic links PATH led over; NULL-terminated, all of it allocated. -errno; -EFBIG where it is larger than MAX.
+	 * it the symbolic links PATH led over; NULL-terminated, all of it allocated; NULL: what has no name, a pipe. -errno; -EFBIG
+	 * where it is larger than MAX.
 	 */
 	int (*read)(void *ctx, const char *path, size_t max, char **ret_bytes, size_t *ret_len, char ***ret_names);
 	void *ctx;

@@ -124,9 +124,16 @@ static int host_read(void *ctx, const char *path, size_t max, char **ret_bytes, 
 	r = read_whole(path, max, &bytes, &len);
 	if (r < 0)
 		return r;
-	r = add_name(&names, &n, realpath(path, NULL));
-	if (r == 0)
-		r = add_links(path, &names, &n);
+	char *real = realpath(path, NULL);
+
+	/* A pipe (bash's <(...)) has no name, and nobody inside can put another in its place. */
+	if (real) {
+		r = add_name(&names, &n, real);
+		if (r == 0)
+			r = add_links(path, &names, &n);
+	} else if (errno != ENOENT) {
+		r = err_now();
+	}
 	if (r < 0) {
 		for (size_t i = 0; i < n; i++)
 			free(names[i]);

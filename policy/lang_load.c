@@ -125,7 +125,7 @@ static int load_path(const struct lang_host *host, struct lang *l, const struct 
 		cannot(m, w, strerror(-r));
 	if (r < 0)
 		return LANG_INVALID;
-	if (was_read(l, names[0])) {
+	if (names && was_read(l, names[0])) {
 		cannot(m, w, "a policy cannot extend itself: it was read already on the way here");
 		for (size_t i = 0; names[i]; i++)
 			free(names[i]);

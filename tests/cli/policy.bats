@@ -137,3 +137,13 @@ assert r["valid"] is False and r["messages"][0]["line"] == 1 and not r["messages
   [ "$status" -eq 0 ]
   [[ ${lines[0]} == *"not with arguments as of "*"p.yaml:4:"* && ${lines[1]} != *"arguments"* ]]
 }
+
+@test "a policy comes from a pipe as well" {
+  run "$GABION" check <(printf 'version: 1\nextends: agent\n') read /etc/hosts
+  [ "$status" -eq 0 ]
+  run "$GABION" check <(printf 'verion: 1\n')
+  [ "$status" -eq 1 ]
+  [[ $output == *"did you mean version?"* ]]
+  run "$GABION" check <(printf 'version: 1\nextends: ./nowhere.yaml\n')
+  [ "$status" -eq 1 ]
+}
