@@ -308,10 +308,10 @@ int landlock_bare(const struct policy *policy, const struct net_policy *net, uin
 						      : DIR_READ;
 		if (rule->literal_len == strlen(rule->pattern)) {
 			r = allow_carved(&c, rule->pattern);
-		} else if (rule->kind != RULE_EXEC) {
+		} else {
 			/* A rule with globs is emulation's affair (the plan leaves no family to the kernel
-			 * then); the sentry, bound by this domain too, needs the directory. exec is never
-			 * emulated: its globs get nothing here. */
+			 * then); the sentry, bound by this domain too, needs the directory. An exec that globs speak of
+			 * is the tracer's to verify, or there is no run: the kernel must let it come to that. */
 			AUTO_FREE char *dir = strndup(rule->pattern, rule->literal_len);
 			char *slash = dir == NULL ? NULL : strrchr(dir, '/');
 			if (slash == NULL || slash == dir)

@@ -200,8 +200,8 @@ patterns() {
   is "native native" "$(a/bin/tool native) $(b/tool native)" native || return 1
   printf 'version: 1\nextends: strict\nfilesystem: {exec: ["${workspace}/*/bin"]}\nexec: {written: mounts}\n' | policy p.yaml
   ends 0 in_mode "$mode" "$GABION" run -p p.yaml -- sh -c 'a/bin/tool a; b/tool b; true' || return 1
-  # Landlock has no patterns: in bare mode such a rule opens nothing.
-  is "$([ "$mode" = bare ] || echo a)" "$out" "a pattern of what executes" || return 1
+  # Landlock has no patterns: in bare mode, too, the tracer tells what matches from what is beside it.
+  is a "$out" "a pattern of what executes" || return 1
   [[ $err == *"/b/tool"* ]] || { echo "the refusal: $err"; return 1; }
   ends 126 guest --profile strict --exec "$ws/*/bin" -- b/tool b
 }
