@@ -30,7 +30,7 @@ teardown() {
 # Within a second of what was done nothing is left of the tree, and nothing counts any more. Without a pid namespace the tree is looked for in
 # /proc, which takes longer on a busy machine (docs/LIMITS.md: best effort).
 all_gone() {
-  life gone "$mark" $([ "$mode" = bare ] && echo 10000 || echo 1000) && life still "$ws/beat"
+  life gone "$mark" "$([ "$mode" = bare ] && echo 10000 || echo 1000)" && life still "$ws/beat"
 }
 
 killed() {
