@@ -178,8 +178,8 @@ static bool shows_host(const struct places *p, const char *path)
 }
 
 /*
- * What the profile protects because the host would execute it is nothing of the kind in memory that is the run's own and gone with it: copies
- * of repositories can be made and unpacked there. Rules of the user's come later, so they hold there too.
+ * What the profile protects because the host would execute it is nothing of the kind in memory that is the run's own and gone with it:
+ * copies of repositories can be made and unpacked there. Rules of the user's come later, so they hold there too.
  */
 static int lift_in_memory(struct policy_builder *b, const struct places *p, char **ret_why)
 {
