@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "monitor/oci/cgroup_in.h"
+#include "monitor/oci/state.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -320,27 +321,15 @@ static int write_v2(const struct hierarchy *h, const struct device_set *s, struc
 	return 0;
 }
 
-/* A user namespace that is not the first one has no say over devices, and needs none: the kernel lets it make no nodes,
- * and those it has been given are meant. */
-static bool in_user_namespace(void)
-{
-	unsigned long inside, outside, count;
-	FILE *f = fopen("/proc/self/uid_map", "re");
-	bool first = f == NULL || (fscanf(f, "%lu %lu %lu", &inside, &outside, &count) == 3 && inside == 0 &&
-				   outside == 0 && count == UINT32_MAX);
-
-	if (f != NULL)
-		fclose(f);
-	return !first || geteuid() != 0;
-}
-
 int cgroup_devices(const struct oci_cgroup *c, const struct oci_resources *res, struct oci_fault *fault)
 {
 	const struct hierarchy *v1 = cgroup_with(c, "devices"), *v2 = NULL;
 	size_t n = res == NULL ? 0 : res->devices_n;
 	struct device_set s;
 
-	if (in_user_namespace())
+	/* Without privileges there is no say over devices, and no need of one: a user namespace makes no nodes, and those it
+	 * has been given are meant. */
+	if (!oci_privileged())
 		return 0;
 	for (size_t i = 0; i < c->n; i++)
 		if (c->v[i].v2)

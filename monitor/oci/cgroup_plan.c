@@ -12,6 +12,7 @@
 
 #include "monitor/floor/cgroup_find.h"
 #include "monitor/oci/cgroup_in.h"
+#include "monitor/oci/state.h"
 #include "util/err.h"
 #include "util/fd.h"
 
@@ -108,7 +109,7 @@ static int plan_systemd(struct oci_cgroup *c, const char *path, const char *id, 
 	char buf[PATH_MAX], below[PATH_MAX];
 	char *fields[3] = {buf, NULL, NULL};
 
-	c->user = geteuid() != 0;
+	c->user = !oci_privileged();
 	if (path == NULL || path[0] == '\0')
 		snprintf(buf, sizeof(buf), ":gabion:%s", id);
 	else if ((size_t)snprintf(buf, sizeof(buf), "%s", path) >= sizeof(buf))

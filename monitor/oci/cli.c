@@ -136,7 +136,7 @@ static enum oci_command by_name(const char *name)
 
 int oci_main(int argc, char **argv, char **whole)
 {
-	struct oci_globals g = {.optional = geteuid() != 0};
+	struct oci_globals g = {.optional = !oci_privileged()};
 	struct oci_line line = {.command = OCI_COMMAND_TOP, .argc = argc, .argv = argv, .globals = &g};
 	struct raw_globals raw = {.root = NULL};
 	struct oci_fault fault = OCI_FAULT_NULL;

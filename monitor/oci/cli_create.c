@@ -65,6 +65,7 @@ static int read_options(struct oci_line *line, struct oci_create_options *o, cha
 	o->id = line->operands[0];
 	o->bundle = bundle;
 	o->cgroup_manager = line->globals->manager;
+	o->cgroups_optional = line->globals->optional;
 	return 0;
 }
 

@@ -140,11 +140,10 @@ static int write_config(struct making *m)
 /* The container's directory, with all that is known before anything is made. */
 static int begin(struct making *m)
 {
-	bool optional = geteuid() != 0;
 	int r = describe(m);
 
 	if (r == 0)
-		r = oci_cgroup_plan(m->o->cgroup_manager, m->c->cgroups_path, m->o->id, optional, &m->s.cgroup, m->fault);
+		r = oci_cgroup_plan(m->o->cgroup_manager, m->c->cgroups_path, m->o->id, m->o->cgroups_optional, &m->s.cgroup, m->fault);
 	if (r < 0)
 		return r;
 	r = oci_state_new(m->o->root, &m->s, &m->h, m->fault);

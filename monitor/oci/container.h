@@ -26,6 +26,7 @@ struct oci_create_options {
 	unsigned int preserve_fds; /* 3 .. 3+N-1 are passed on, and LISTEN_FDS */
 	bool no_pivot, no_new_keyring;
 	enum oci_cgroup_manager cgroup_manager;
+	bool cgroups_optional; /* see oci_cgroup_plan() */
 	/* run alone */
 	bool detach, keep;
 };

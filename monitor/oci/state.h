@@ -8,7 +8,8 @@
  *   ROOT/.new-*, .gone-* a container on its way in or out. One whose lock nobody holds is a killed gabion's:
  *                        swept by the next create or delete.
  *
- * ROOT is --root, else /run/gabion-oci, else, for others than root, $XDG_RUNTIME_DIR/gabion-oci.
+ * ROOT is --root, else /run/gabion-oci, else, without privileges (also as root of a user namespace),
+ * $XDG_RUNTIME_DIR/gabion-oci.
  */
 #ifndef GABION_OCI_STATE_H
 #define GABION_OCI_STATE_H
@@ -102,6 +103,9 @@ enum oci_status oci_state_status(const struct oci_state *s);
 const char *oci_status_word(enum oci_status status); /* "created" */
 /* The state of the OCI specification (for `state`, and for hooks' standard input), a new reference. */
 json_t *oci_state_json(const struct oci_state *s, enum oci_status status);
+
+/* Whether we are root of the machine: of the first user namespace. podman without root calls us as root of its own. */
+bool oci_privileged(void);
 
 /* PID with the start time it has now (start 0: gone). */
 struct oci_process oci_process_of(pid_t pid);

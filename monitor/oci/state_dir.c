@@ -66,7 +66,7 @@ int oci_state_root(const char *root, char **ret_root, struct oci_fault *fault)
 			return oci_fail_errno(fault, err_now(), "getcwd");
 		n = snprintf(path, sizeof(path), "%s/%s", cwd, root);
 		free(cwd);
-	} else if (geteuid() != 0 && runtime != NULL && runtime[0] == '/')
+	} else if (!oci_privileged() && runtime != NULL && runtime[0] == '/')
 		n = snprintf(path, sizeof(path), "%s/gabion-oci", runtime);
 	else if (geteuid() != 0)
 		n = snprintf(path, sizeof(path), "/tmp/gabion-oci-%u", (unsigned int)geteuid());
