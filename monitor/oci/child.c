@@ -160,7 +160,8 @@ static void namespaces(const struct child *ch)
 		check_call(ch, setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0, "ids of the user namespace");
 	}
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
-		check_call(ch, ch->nsfd[order[i]] >= 0 && setns(ch->nsfd[order[i]], 0) < 0, "failed to setns into a namespace given by path");
+		check_call(ch, ch->nsfd[order[i]] >= 0 && setns(ch->nsfd[order[i]], 0) < 0,
+			   "failed to setns into a namespace given by path");
 	/* What it sees as its root is where it has been put meanwhile. */
 	check_call(ch, c->ns[OCI_NS_CGROUP].wanted && c->ns[OCI_NS_CGROUP].path == NULL && unshare(CLONE_NEWCGROUP) < 0,
 		   "unshare cgroup namespace");
@@ -206,7 +207,10 @@ static void supervised(const struct child *ch)
 		fd = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
 	check_call(ch, fd < 0, "seccomp: gabion's filter");
 	struct child_msg m = {.kind = CHILD_MSG_LISTENER, .value = (int32_t)fd};
-	if (write(ch->sync, &m, sizeof(m)) != (ssize_t)sizeof(m) || read(ch->sync, &m, sizeof(m)) != (ssize_t)sizeof(m) ||
+	/* A maker without rights over us, beyond whose reach we are meanwhile, cannot take it; sending is never notified in a
+	 * container's plan. */
+	bool sent = ch->userns && child_send_fd(ch->sync, &m, (int)fd) == 0;
+	if ((!sent && write(ch->sync, &m, sizeof(m)) != (ssize_t)sizeof(m)) || read(ch->sync, &m, sizeof(m)) != (ssize_t)sizeof(m) ||
 	    m.kind != CHILD_MSG_GO)
 		_exit(EXIT_FAILURE);
 	(void)close((int)fd);
@@ -277,8 +281,8 @@ static _Noreturn void tail(const struct child *ch, int slave, int pid)
 	if (p->no_new_privs)
 		supervised(ch);
 	/*
-	 * Until the exec our memory belongs to the host's user namespace, where a sentry in the container's has no rights; that it can be read
-	 * (the exec's path) needs this. Whoever inside can trace us now gains a process like his own, with the filter on.
+	 * Until the exec our memory belongs to the host's user namespace, where a sentry in the container's has no rights; that it can
+	 * be read (the exec's path) needs this. Whoever inside can trace us now gains a process like his own, with the filter on.
 	 */
 	check_call(ch, ch->userns && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0, "dumpable");
 	if (child_send(ch->sync, CHILD_MSG_READY, 0, "") < 0)
@@ -358,7 +362,7 @@ _Noreturn void child_exec(const struct child *ch)
 	(void)close(ch->proc);
 	check_call(ch, prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0, "beyond the container's reach");
 	check_call(ch, setns(ch->target, ch->spaces) < 0, "failed to setns into the container's namespaces");
-	if (ch->spaces & CLONE_NEWUSER) {
+	if (ch->userns) {
 		(void)setgroups(0, NULL);
 		check_call(ch, setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0, "ids of the user namespace");
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -69,5 +69,8 @@ int child_send(int sync, enum child_msg_kind kind, int value, const char *text);
 /* Waits for the next message that is no warning (those go to the log); a failure becomes FAULT and its errno. RET_VALUE may be
  * NULL. 0 for KIND as expected. */
 int child_wait(int sync, enum child_msg_kind kind, int *ret_value, struct oci_fault *fault);
+/* The same with the descriptor that came along, -1 where none did. */
+int child_wait_fd(int sync, enum child_msg_kind kind, int *ret_value, int *ret_fd, struct oci_fault *fault);
+int child_send_fd(int sync, const struct child_msg *m, int fd);
 
 #endif

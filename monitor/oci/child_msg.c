@@ -6,6 +6,7 @@
 
 #include "monitor/oci/child.h"
 #include "util/err.h"
+#include "util/fd.h"
 
 int child_send(int sync, enum child_msg_kind kind, int value, const char *text)
 {
@@ -15,11 +16,47 @@ int child_send(int sync, enum child_msg_kind kind, int value, const char *text)
 	return send(sync, &m, sizeof(m), MSG_NOSIGNAL) == (ssize_t)sizeof(m) ? 0 : -EPIPE;
 }
 
-int child_wait(int sync, enum child_msg_kind kind, int *ret_value, struct oci_fault *fault)
+/* A message, with the descriptor that came along (*FD, -1: none). */
+static ssize_t take(int sync, struct child_msg *m, int *fd)
+{
+	struct iovec iov = {.iov_base = m, .iov_len = sizeof(*m)};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u;
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
+	ssize_t n = recvmsg(sync, &mh, MSG_CMSG_CLOEXEC);
+	struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&mh) : NULL;
+
+	*fd = -1;
+	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS && c->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(fd, CMSG_DATA(c), sizeof(int));
+	return n;
+}
+
+int child_send_fd(int sync, const struct child_msg *m, int fd)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)m, .iov_len = sizeof(*m)};
+	union {
+		struct cmsghdr align;
+		char buf[CMSG_SPACE(sizeof(int))];
+	} u = {.buf = {0}};
+	struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof(u.buf)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&mh);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &fd, sizeof(int));
+	return sendmsg(sync, &mh, MSG_NOSIGNAL) == (ssize_t)sizeof(*m) ? 0 : err_now();
+}
+
+int child_wait_fd(int sync, enum child_msg_kind kind, int *ret_value, int *ret_fd, struct oci_fault *fault)
 {
 	for (;;) {
+		AUTO_FD int fd = -1;
 		struct child_msg m;
-		ssize_t n = recv(sync, &m, sizeof(m), 0);
+		ssize_t n = take(sync, &m, &fd);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n == 0 || (n < 0 && errno == ECONNRESET))
@@ -39,6 +76,13 @@ int child_wait(int sync, enum child_msg_kind kind, int *ret_value, struct oci_fa
 			return oci_fail(fault, -EPROTO, "the process said what cannot be said");
 		if (ret_value != NULL)
 			*ret_value = m.value;
+		if (ret_fd != NULL)
+			*ret_fd = fd_steal(&fd);
 		return 0;
 	}
+}
+
+int child_wait(int sync, enum child_msg_kind kind, int *ret_value, struct oci_fault *fault)
+{
+	return child_wait_fd(sync, kind, ret_value, NULL, fault);
 }

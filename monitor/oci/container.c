@@ -337,9 +337,11 @@ static int supervise(struct making *m)
 {
 	AUTO_FD int listener = -1;
 	int number = -1;
-	int r = child_wait(m->sync, CHILD_MSG_LISTENER, &number, m->fault);
+	int sent = -1;
+	int r = child_wait_fd(m->sync, CHILD_MSG_LISTENER, &number, &sent, m->fault);
 
-	if (r == 0 && (r = container_take_listener(m->pidfd, number, &listener)) < 0)
+	listener = sent;
+	if (r == 0 && listener < 0 && (r = container_take_listener(m->pidfd, number, &listener)) < 0)
 		r = oci_fail_errno(m->fault, r, "taking the listener of the container's process");
 	if (r < 0)
 		return r;

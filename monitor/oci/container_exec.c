@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -215,6 +216,42 @@ static int find_target(struct execing *e, int *ret_flags)
 	return 0;
 }
 
+/*
+ * An ordinary user has rights over the container's namespaces only inside its user namespace: a step between joins that, beyond the
+ * reach of those inside, makes the process, and is gone.
+ */
+static pid_t born_inside(struct execing *e)
+{
+	int told[2];
+	pid_t pid = -EPIPE;
+
+	if (pipe2(told, O_CLOEXEC) < 0)
+		return err_now();
+	pid_t step = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (step == 0) {
+		pid = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || setns(e->target, CLONE_NEWUSER) < 0 ||
+				      ((e->ch.spaces & CLONE_NEWPID) && setns(e->target, CLONE_NEWPID) < 0)
+			      ? err_now()
+			      : (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL, NULL, NULL);
+		if (pid == 0) {
+			(void)close(e->sync);
+			e->ch.spaces &= ~(CLONE_NEWUSER | CLONE_NEWPID);
+			child_exec(&e->ch);
+		}
+		(void)!write(told[1], &pid, sizeof(pid));
+		_exit(EXIT_SUCCESS);
+	}
+	(void)close(told[1]);
+	if (step < 0 || read(told[0], &pid, sizeof(pid)) != sizeof(pid))
+		pid = -EPIPE;
+	(void)close(told[0]);
+	while (step > 0 && waitpid(step, NULL, 0) < 0 && errno == EINTR)
+		;
+	if (pid < 0 && pid >= -4095)
+		errno = -pid;
+	return pid < 0 ? -1 : pid;
+}
+
 static int spawn(struct execing *e, int flags)
 {
 	int pair[2], own = -1;
@@ -236,7 +273,10 @@ static int spawn(struct execing *e, int flags)
 	e->ch.preserve = container_preserve(e->o->preserve_fds, &e->ch.listen);
 	for (size_t i = 0; i < OCI_NS_COUNT; i++)
 		e->ch.nsfd[i] = -1;
-	if (flags & CLONE_NEWPID) {
+	bool inside = (flags & CLONE_NEWUSER) != 0 && geteuid() != 0;
+	if (inside)
+		e->ch.spaces = flags;
+	if ((flags & CLONE_NEWPID) && !inside) {
 		own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
 		if (own < 0 || setns(e->target, CLONE_NEWPID) < 0) {
 			int r = err_now();
@@ -245,7 +285,7 @@ static int spawn(struct execing *e, int flags)
 			return oci_fail_errno(e->fault, r, "joining the pid namespace");
 		}
 	}
-	e->pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	e->pid = inside ? born_inside(e) : (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (e->pid == 0) {
 		(void)close(e->sync);
 		child_exec(&e->ch);
@@ -264,13 +304,15 @@ static int converse(struct execing *e)
 {
 	AUTO_FD int listener = -1;
 	int number = -1;
+	int sent = -1;
 	int r = e->s.cgroup == NULL ? 0 : oci_cgroup_enter(e->s.cgroup, e->pid, e->o->cgroup, e->fault);
 
 	if (r == 0)
 		(void)child_send(e->sync, CHILD_MSG_GO, (int)e->pid, "");
 	if (r == 0)
-		r = child_wait(e->sync, CHILD_MSG_LISTENER, &number, e->fault);
-	if (r == 0 && (r = container_take_listener(e->pidfd, number, &listener)) < 0)
+		r = child_wait_fd(e->sync, CHILD_MSG_LISTENER, &number, &sent, e->fault);
+	listener = sent;
+	if (r == 0 && listener < 0 && (r = container_take_listener(e->pidfd, number, &listener)) < 0)
 		r = oci_fail_errno(e->fault, r, "taking the listener of the process");
 	if (r == 0)
 		r = helper_listen(e->h.dir, listener, e->fault);

@@ -202,10 +202,12 @@ int proc_become(const struct oci_proc *p, struct oci_fault *fault)
 		return oci_fail_errno(fault, err_now(), "unable to setup user: setgroups");
 	if (setresgid(p->gid, p->gid, p->gid) < 0)
 		return oci_fail_errno(fault, err_now(),
-				      errno == EINVAL ? "cannot set gid to unmapped user in user namespace" : "unable to setup user: setgid");
+				      errno == EINVAL ? "cannot set gid to unmapped user in user namespace"
+						      : "unable to setup user: setgid");
 	if (setresuid(p->uid, p->uid, p->uid) < 0)
 		return oci_fail_errno(fault, err_now(),
-				      errno == EINVAL ? "cannot set uid to unmapped user in user namespace" : "unable to setup user: setuid");
+				      errno == EINVAL ? "cannot set uid to unmapped user in user namespace"
+						      : "unable to setup user: setuid");
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
 		return oci_fail_errno(fault, err_now(), "unable to clear keep caps");
 	r = set_caps(p);

@@ -179,8 +179,9 @@ static int deny_exec(const struct run_options *o, const char *rootfs, struct pol
 	for (size_t i = 0; r == 0 && i < o->exec_deny.n; i++) {
 		const struct exec_deny *d = &o->exec_deny.v[i];
 		if (d->path[0] != '/' && strncmp(d->path, "**", 2) != 0)
-			return oci_fail(fault, -EOPNOTSUPP, "the policy: %s: %s: in a container paths are absolute, and it has no workspace",
-					d->origin, d->path);
+			return oci_fail(fault, -EOPNOTSUPP,
+					"the policy: %s: %s: in a container paths are absolute, and it has no workspace", d->origin,
+					d->path);
 		AUTO_FREE char *floating = NULL;
 		if (d->path[0] != '/' && asprintf(&floating, "/%s", d->path) < 0) {
 			floating = NULL;
@@ -220,7 +221,8 @@ static int build(struct supervision *s, const char *rootfs, uint32_t facts, stru
 	return check_plan(&s->plan, fault);
 }
 
-int supervision_open(const char *annotation, const char *rootfs, bool own_pids, struct supervision *ret_s, struct oci_fault *fault)
+int supervision_open(const char *annotation, const char *rootfs, bool own_pids, struct supervision *ret_s,
+		     struct oci_fault *fault)
 {
 	struct supervision s = {.o = RUN_OPTIONS_NULL};
 	AUTO_FREE char *path = NULL;

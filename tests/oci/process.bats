@@ -227,3 +227,39 @@ c['hooks']['createRuntime'] = h('createRuntime', code='3')" true
   [[ $output == *"hook ran past specified timeout of 1.0s"* ]]
   nothing_left
 }
+
+@test "an ordinary user: a container in a user namespace of its own, supervised as another, and exec" {
+  command -v setpriv >/dev/null || skip "setpriv is missing"
+  local d=$BATS_TEST_TMPDIR/user as="setpriv --reuid 2000 --regid 2000 --clear-groups env -u XDG_RUNTIME_DIR HOME=$BATS_TEST_TMPDIR/user"
+  mkdir "$d"
+  make_rootfs "$d/rootfs"
+  cp "$GABION" "$d/gabion-oci"
+  chown -R 2000:2000 "$d"
+  chmod 755 "$BATS_RUN_TMPDIR" "$BATS_FILE_TMPDIR" "$BATS_TEST_TMPDIR" "$d" "$BATS_RUN_TMPDIR/test" 2>/dev/null || true
+  $as unshare -U true 2>/dev/null || skip "no user namespaces for ordinary users"
+  $as "$d/gabion-oci" spec --rootless --bundle "$d"
+  python3 - "$d/config.json" <<'PY'
+import json, sys
+c = json.load(open(sys.argv[1]))
+c["process"]["terminal"], c["process"]["rlimits"], c["process"]["args"] = False, [], ["sleep", "100"]
+json.dump(c, open(sys.argv[1], "w"))
+PY
+  $as "$d/gabion-oci" --root "$d/state" run -d --bundle "$d" mine 3>&- </dev/null >/dev/null 2>&1
+  run $as "$d/gabion-oci" --root "$d/state" exec mine sh -c 'id -u; cat /proc/self/uid_map; /bin/true && echo executed; unshare -m true; exit 5'
+  echo "$output"
+  [ "$status" -eq 5 ]
+  [ "${lines[0]}" = 0 ]
+  [[ ${lines[1]} =~ ^\ *0\ +2000\ +1$ ]]
+  [ "${lines[2]}" = executed ]
+  [[ $output == *"unshare: "*"Operation not permitted"* ]]
+  grep -q '"syscall":"execve"' "$d/state/mine/record.jsonl" || until_true grep -q '"syscall":"execve"' "$d/state/mine/record.jsonl"
+  $as "$d/gabion-oci" --root "$d/state" delete --force mine
+  [ -z "$(ls -A "$d/state")" ]
+}
+
+@test "without pivot_root the root is the image's all the same" {
+  bundle moved '' sh -c 'ls /; ls /proc/1/root/; ls /../'
+  run timeout 60 "$RT" --root "$ROOT" run --no-pivot --bundle "$BUNDLE" moved
+  [ "$status" -eq 0 ]
+  [[ $output != *home* && $output != *boot* ]]
+}
