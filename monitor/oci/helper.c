@@ -94,11 +94,13 @@ static int drop_stdio(void)
 static void enter(const struct helper_config *h, const struct ends *e, uint64_t caps)
 {
 	struct floor_ids ids = FLOOR_IDS_NULL;
+	/* Without privileges (podman without root) supplementary groups may not be given up. */
+	bool rootless = h->userns || !oci_privileged();
 	int r;
 
 	if (setns(h->pidfd, h->spaces) < 0)
 		failed(e, err_now(), "entering the container's namespaces");
-	ids.mode = h->userns ? FLOOR_ROOTLESS : FLOOR_ROOT;
+	ids.mode = rootless ? FLOOR_ROOTLESS : FLOOR_ROOT;
 	/* Where the namespace has no root we stay who we are in it: with the capability, without any files. */
 	if (h->userns && (setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		r = limits_drop_caps(caps);
