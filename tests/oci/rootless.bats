@@ -36,7 +36,7 @@ p() {
 
 LIMITS=(--network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
 
-@test "run and exec by a user's own hand" {
+@test "run, state and delete by a user's own hand" {
   mkdir "$W/b"
   ln -s "$W/rootfs" "$W/b/rootfs"
   "$W/bin/gabion-oci" spec --rootless --bundle "$W/b"
@@ -48,7 +48,9 @@ LIMITS=(--network none --ulimit nofile=1024:1024 --ulimit nproc=1024:1024)
   [ "$output" = $'0\n1' ]
   change "$W/b" '.process.args = ["sleep", "1000"]'
   as_user "$W/bin/gabion-oci" run --bundle "$W/b" -d r2 </dev/null >/dev/null 2>&1 3>&-
-  [ "$(as_user "$W/bin/gabion-oci" exec r2 echo in </dev/null)" = in ]
+  # docs/LIMITS.md: refused, not half done
+  run as_user "$W/bin/gabion-oci" exec r2 echo in
+  [ "$status" -eq 255 ]
   [ "$(as_user "$W/bin/gabion-oci" state r2 | jq -r .status)" = running ]
   as_user "$W/bin/gabion-oci" delete --force r2
   [ -z "$(ls -A "$W/run/gabion-oci")" ]
