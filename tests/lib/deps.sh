@@ -41,6 +41,9 @@ git                  real program under test
 python3              real program under test
 gdb                  real program under test
 tmux                 real program under test
+luajit               real program under test: makes code
+autoconf             real program under test: configure scripts
+strace               traces inside
 sqlite3              real program under test
 ripgrep              real program under test
 redis-server         real program under test
