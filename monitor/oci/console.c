@@ -36,7 +36,7 @@ static int bind_console(int root, int slave)
 		return r;
 	if (inroot_is_proc(dir))
 		return -ELOOP;
-	AUTO_FD int made = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	(void)fd_close(openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 	AUTO_FD int at = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	if (at < 0 || fstat(at, &st) < 0)
