@@ -245,6 +245,29 @@ static void test_monotonic(void **state)
 	policy_free(p);
 }
 
+/* Permitted reads on the record: what reads is looked at, and nothing that changes is left to the kernel for it. */
+static void test_reads_all(void **state)
+{
+	static const char *const rules[] = { "read /", "exec /", "write /w", NULL };
+	struct plan_wish wish = { .record_reads = true }, all = { .record_reads = true, .record_all = true };
+	struct policy *p = make(rules);
+	struct plan a, b;
+
+	(void)state;
+	plan_make(p, VIEW | FLOOR_STDIO | FLOOR_VIEW_WRITES, &wish, &a);
+	plan_make(p, VIEW | FLOOR_STDIO | FLOOR_VIEW_WRITES, &all, &b);
+	for (int k = 0; k < PLAN_COUNT; k++) {
+		bool reads = k == PLAN_READ || k == PLAN_META || k == PLAN_WATCH;
+
+		assert_int_equal(b.level[k], reads ? LEVEL_OBSERVE : a.level[k]);
+	}
+	/* What is not held is performed, as without. */
+	plan_make(p, BARE, &all, &b);
+	assert_int_equal(b.level[PLAN_META], LEVEL_EMULATE);
+	assert_int_equal(b.level[PLAN_READ], LEVEL_EMULATE);
+	policy_free(p);
+}
+
 /* Which mounts execute: what may, or something inside of them that has no mount of its own. */
 static void test_executes(void **state)
 {
@@ -376,7 +399,7 @@ int main(void)
 		cmocka_unit_test(test_table),
 		cmocka_unit_test(test_profiles),
 		cmocka_unit_test(test_monotonic),
-		cmocka_unit_test(test_executes), cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_executes), cmocka_unit_test(test_reads_all), cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
