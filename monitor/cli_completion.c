@@ -11,6 +11,7 @@
 
 #include "cli_option.h"
 #include "completion.h"
+#include "oci/cli.h"
 
 static const char *const shells[] = {"bash", "zsh", "fish", NULL};
 const char completion_allow_kinds[] = "read write net publish";
@@ -71,6 +72,7 @@ int cli_completion(int argc, char **argv)
 		return status;
 	if (strcmp(argv[state], "bash") == 0) {
 		completion_bash();
+		oci_completion_bash();
 	} else if (strcmp(argv[state], "zsh") == 0) {
 		completion_zsh();
 	} else if (strcmp(argv[state], "fish") == 0) {

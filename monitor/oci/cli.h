@@ -93,6 +93,9 @@ int oci_cli_events(struct oci_line *line);
 int oci_cli_features(struct oci_line *line);
 int oci_cli_spec(struct oci_line *line);
 
+/* Prints bash's completion of this command line (completion.c), for the end of `gabion completion bash`. */
+void oci_completion_bash(void);
+
 /* "KILL", "SIGKILL", "9", "RTMIN+3": the signal's number, or -EINVAL. */
 int oci_signal_number(const char *text);
 /* "512m", "2g", "-1": bytes. -EINVAL. */

@@ -163,3 +163,15 @@ LINES
   [ "$(wc -l <"$BATS_TEST_TMPDIR/help")" -gt 60 ]
   diff <(sort -u "$BATS_TEST_TMPDIR/help" | grep -vx help) <(sed -n 's/^\.It Fl Fl \([a-z-]*\).*/\1/p' "$page" | sort -u)
 }
+
+@test "bash completes commands and their options" {
+  "$GABION" completion bash >"$BATS_TEST_TMPDIR/c"
+  complete_line() {
+    bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gabion_oci; printf "%s\n" "${COMPREPLY[@]}"' bash "$BATS_TEST_TMPDIR/c" "$@"
+  }
+  [ "$(complete_line gabion-oci cre)" = create ]
+  [ "$(complete_line gabion-oci --root /x del)" = delete ]
+  [ "$(complete_line gabion-oci delete --fo)" = --force ]
+  complete_line gabion-oci --log /x exec -- | grep -qx -- --process
+  [ "$(complete_line gabion-oci --systemd)" = --systemd-cgroup ]
+}
