@@ -5,7 +5,7 @@
 #include "monitor/oci/cli.h"
 
 static const char head[] = "\n_gabion_oci() {\n"
-			   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} command= i\n"
+			   "\tlocal cur=${COMP_WORDS[COMP_CWORD]} command='' i\n"
 			   "\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
 			   "\t\tcase ${COMP_WORDS[i]} in\n"
 			   "\t\t--root | --log | --log-format | --cgroup-manager | --rootless | --criu) ((i++)) ;;\n"
@@ -13,7 +13,7 @@ static const char head[] = "\n_gabion_oci() {\n"
 			   "\t\t*) command=${COMP_WORDS[i]}; break ;;\n"
 			   "\t\tesac\n"
 			   "\tdone\n"
-			   "\tlocal options= words=\n"
+			   "\tlocal options='' words=''\n"
 			   "\tcase $command in\n";
 
 static const char tail[] = "\tesac\n"
