@@ -54,10 +54,14 @@ enum {
 #define SENTRY_CAPS ((1ULL << 19) | (1ULL << 2))
 #define TRACER_CAPS ((1ULL << 19) | (1ULL << 5) | (1ULL << 2)) /* KILL, too: of what was not to be loaded */
 
-/* To who started us: of each process that started, and at last 0, or what failed. */
+/* The order of the processes in the container's state. */
+enum role { ROLE_SENTRY = 0, ROLE_MONITOR, ROLE_TRACER, ROLES };
+
+/* To who started us: of each process that started, or what failed. */
 struct start_msg {
 	int32_t err; /* negative errno; 0 */
-	int32_t pid; /* a process; 0 in the last message */
+	int32_t pid;
+	int32_t role;
 	char text[120];
 };
 
@@ -126,7 +130,7 @@ static _Noreturn void sentry_process(const struct helper_config *h, struct ends 
 	if (probe < 0 && !h->userns && errno != EBADF)
 		failed(e, err_now(), "reaching the container's process (CAP_SYS_PTRACE)");
 	probe = fd_close(probe);
-	struct start_msg ready = {.err = 0, .pid = (int32_t)syscall(SYS_getpid)};
+	struct start_msg ready = {.pid = (int32_t)syscall(SYS_getpid), .role = ROLE_SENTRY};
 	struct sentry_config sc = {.listener = h->listener,
 				   .proc_fd = e->proc,
 				   .control = -1,
@@ -157,7 +161,7 @@ static _Noreturn void tracer_process(const struct helper_config *h, struct ends 
 	(void)fd_close(e->socket);
 	(void)fd_close(h->listener);
 	enter(h, e, TRACER_CAPS);
-	struct start_msg ready = {.err = 0, .pid = (int32_t)syscall(SYS_getpid)};
+	struct start_msg ready = {.pid = (int32_t)syscall(SYS_getpid), .role = ROLE_TRACER};
 	struct tracer_config tc = {.sentry = e->trace[1], .snapshots = -1, .proc_fd = e->proc};
 	if (write(e->start, &ready, sizeof(ready)) != (ssize_t)sizeof(ready))
 		_exit(EXIT_FAILURE);
@@ -306,7 +310,7 @@ static _Noreturn void monitor_process(const struct helper_config *h, struct ends
 	e->more[1] = fd_close(e->more[1]);
 	e->trace[0] = fd_close(e->trace[0]);
 	AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, sentry, 0);
-	struct start_msg m = {.pid = (int32_t)syscall(SYS_getpid)};
+	struct start_msg m = {.pid = (int32_t)syscall(SYS_getpid), .role = ROLE_MONITOR};
 	if (pidfd < 0 || write(e->start, &m, sizeof(m)) != (ssize_t)sizeof(m))
 		_exit(EXIT_FAILURE);
 	e->start = fd_close(e->start);
@@ -345,7 +349,7 @@ static int listen_at(int dir, int *ret_fd)
 /* Their words until all have started. */
 static int await(int start, size_t wanted, struct oci_process *ret_helpers, size_t *ret_n, struct oci_fault *fault)
 {
-	struct oci_process v[OCI_HELPERS_MAX];
+	struct oci_process v[ROLES] = {{0}};
 	size_t n = 0;
 
 	while (n < wanted) {
@@ -358,7 +362,10 @@ static int await(int start, size_t wanted, struct oci_process *ret_helpers, size
 		m.text[sizeof(m.text) - 1] = '\0';
 		if (m.err < 0)
 			return oci_fail_errno(fault, m.err, "gabion's own processes: %s", m.text);
-		v[n++] = oci_process_of((pid_t)m.pid);
+		if (m.role < 0 || m.role >= (int32_t)wanted || v[m.role].pid != 0)
+			return oci_fail(fault, -EPROTO, "gabion's own processes said what cannot be said");
+		v[m.role] = oci_process_of((pid_t)m.pid);
+		n++;
 	}
 	memcpy(ret_helpers, v, n * sizeof(*v));
 	*ret_n = n;
