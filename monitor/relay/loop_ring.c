@@ -212,6 +212,23 @@ void ring_cancel(struct loop *l, struct act *op)
 	io_uring_sqe_set_data(sqe, NULL);
 }
 
+/*
+ * A connect may complete with 0 where it has not: an ICMP error that may pass (host unreachable) makes the socket ready, and the
+ * ring then finds no error that is final (seen on 6.18). Who waits with poll is told that error, so it is told here. The result.
+ */
+static int connect_result(int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa), err_len = sizeof(int);
+	int err = 0;
+
+	if (getpeername(fd, (struct sockaddr *)&sa, &len) == 0)
+		return 0;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &err_len) < 0)
+		return err_now();
+	return err != 0 ? -err : -EHOSTUNREACH;
+}
+
 static void complete(struct loop *l, const struct io_uring_cqe *cqe)
 {
 	struct act *op = io_uring_cqe_get_data(cqe);
@@ -263,6 +280,8 @@ static void complete(struct loop *l, const struct io_uring_cqe *cqe)
 	}
 	if (op->cancelled && op->waits)
 		res = -ECANCELED;
+	if (op->kind == ACT_CONNECT && res == 0)
+		res = connect_result(op->fd);
 	if (!more)
 		op->kind = ACT_NONE;
 	op->done(op, res, c);

@@ -249,6 +249,8 @@ ip("route", "add", "blackhole", "203.0.113.77")
 ip("route", "add", "unreachable", "203.0.113.0/24")
 with open("/proc/sys/net/ipv4/ip_forward", "w") as f:
     f.write("1")
+with open("/proc/sys/net/ipv4/icmp_ratelimit", "w") as f:
+    f.write("0") # or a second host that is unreachable is told so seconds later
 context = certificate()
 for a in ADDRESSES + SIX:
     serve(a, 80, Web, WebServer)
