@@ -495,8 +495,7 @@ static const char *request_fault(struct client *c, const struct http_head *h, un
 
 static bool request_head(struct client *c)
 {
-	struct http_head *h = malloc(sizeof(*h));
-	AUTO_FREE void *owner = h;
+	AUTO_FREE struct http_head *h = malloc(sizeof(*h));
 	enum http_body how = HTTP_BODY_NONE;
 	const char *why = "", *fault;
 	char method[HTTP_METHOD_MAX + 1], path[8200];
@@ -629,8 +628,7 @@ static bool write_response(struct client *c, const struct http_head *h, enum htt
 
 static bool response_head(struct client *c)
 {
-	struct http_head *h = malloc(sizeof(*h));
-	AUTO_FREE void *owner = h;
+	AUTO_FREE struct http_head *h = malloc(sizeof(*h));
 	enum http_body how = HTTP_BODY_NONE;
 	const char *why = "";
 	uint64_t len = 0;

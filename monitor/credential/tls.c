@@ -252,11 +252,20 @@ SSL *tls_accept(const struct tls *t, const char *name, int fd)
 	return NULL;
 }
 
+/* What SSL_set_tlsext_host_name() does, which takes the name's const away. */
+static bool ask_for(SSL *s, const char *name)
+{
+	char copy[NET_NAME_SIZE];
+
+	(void)snprintf(copy, sizeof(copy), "%s", name);
+	return SSL_ctrl(s, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copy) == 1;
+}
+
 SSL *tls_connect(const struct tls *t, const char *name, int fd)
 {
 	SSL *s = SSL_new(t->up);
 
-	if (s && (SSL_set_fd(s, fd) != 1 || SSL_set_tlsext_host_name(s, name) != 1 || SSL_set1_host(s, name) != 1)) {
+	if (s && (SSL_set_fd(s, fd) != 1 || !ask_for(s, name) || SSL_set1_host(s, name) != 1)) {
 		SSL_free(s);
 		return NULL;
 	}

@@ -158,9 +158,10 @@ def serve(conn):
         going = True
         while going:
             text = s.until(b"\r\n\r\n") + b"\r\n\r\n"
-            lines = text.decode("latin1").split("\r\n")
+            # As lenient as servers are: any line end, the last of several, anything for a name.
+            lines = text.decode("latin1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
             method, target, _ = lines[0].split(" ", 2)
-            fields = {k.lower(): v for k, v in (l.split(": ", 1) for l in lines[1:] if l)}
+            fields = {k.strip().lower(): v.strip() for k, v in (l.split(":", 1) for l in lines[1:] if ":" in l)}
             path, _, query = target.partition("?")
             digest, n, kept = hashlib.sha256(), 0, []
             for piece in body_of(s, fields, conn.sendall):
