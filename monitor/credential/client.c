@@ -35,7 +35,7 @@ bool buf_room(struct buf *b, size_t n)
 
 	if (b->room - b->end >= n && b->p)
 		return true;
-	if (b->at > 0 && b->room - len >= n) {
+	if (b->p && b->at > 0 && b->room - len >= n) {
 		memmove(b->p, b->p + b->at, len);
 		b->at = 0;
 		b->end = len;
@@ -46,7 +46,7 @@ bool buf_room(struct buf *b, size_t n)
 	p = malloc(room);
 	if (!p)
 		return false;
-	if (len > 0)
+	if (b->p && len > 0)
 		memcpy(p, b->p + b->at, len);
 	if (b->p)
 		explicit_bzero(b->p, b->room);
