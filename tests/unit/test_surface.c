@@ -51,7 +51,7 @@ static struct surface count(const struct made *m)
 
 /*
  * The goals. strict: not more than a user-space kernel may make of its host's calls (96), most of those that take an argument with checked
- * ones; agent: at most 160. What the sentry sees and lets go on counts: it is the kernel that performs it.
+ * ones; usual, with the rest as agent has it: at most 160. What the sentry sees and lets go on counts: it is the kernel that performs it.
  */
 static void goals(void **state)
 {
