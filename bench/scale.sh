@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # what run.sh sets, which sources this
 # The section `scale` of run.sh, which sources this: the cost of an open for reading and a close as there is more of something: threads of
 # one guest, guests at one time, rules, files. Three rounds in turn, medians, each of $scale_ms milliseconds; the samples go to
 # $BENCH_OUT/scale.csv, a plot of each series beside it (plot.awk). Uses $T, $W, $GABION, $usual, row, tell, in_mode, calls.

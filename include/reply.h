@@ -19,7 +19,8 @@ struct reply {
 	int64_t value;     /* VALUE */
 	int fd;            /* FD: owned by the reply, closed once sent */
 	uint32_t fd_flags; /* FD: O_CLOEXEC or 0 */
-	bool apart;        /* FD: ours is surely closed before the caller runs on, which takes a step more (what writes, and FIFOs: an end too many shows) */
+	/* FD: ours is surely closed before the caller runs on, which takes a step more (what writes, and FIFOs: an end too many shows). */
+	bool apart;
 };
 
 #define REPLY_NULL ((struct reply){ .kind = REPLY_DENY, .err = 0, .fd = -1 })

@@ -1,12 +1,14 @@
 /*
- * Directories that relative paths hang off, remembered: most calls of a run name one of few (rm and tar work their way through one after the
- * other), and to open what a descriptor of the caller's is and to ask for its name costs as much as the rest of a call.
+ * Directories that relative paths hang off, remembered: most calls of a run name one of few (rm and tar work their
+ * way through one after the other), and to open what a descriptor of the caller's is and to ask for its name costs as
+ * much as the rest of a call.
  *
- * What is remembered is the object (held, so that its number stays its own) and the name it had. Each call looks anew which object the
- * caller's descriptor is. A name is believed as long as nothing was renamed or removed that could change it: names of directories are changed by
- * the sentry (else nothing is remembered), which says so here. A rename that is permitted changes no verdict about what is below it
- * (fs_change_rename.c), so one that another thread makes in between is no worse than one right after the name was read. The host, which can
- * rename a directory too, is believed for twenty milliseconds and some hundred calls.
+ * What is remembered is the object (held, so that its number stays its own) and the name it had. Each call looks anew
+ * which object the caller's descriptor is. A name is believed as long as nothing was renamed or removed that could
+ * change it: names of directories are changed by the sentry (else nothing is remembered), which says so here. A
+ * rename that is permitted changes no verdict about what is below it (fs_change_rename.c), so one that another thread
+ * makes in between is no worse than one right after the name was read. The host, which can rename a directory too, is
+ * believed for twenty milliseconds and some hundred calls.
  *
  * Syscalls: statx, fcntl, close, clock_gettime.
  */

@@ -231,7 +231,9 @@ static struct sqe prepare(const char *name)
 	if (strcmp(name, "statx") == 0)
 		return (struct sqe){ .opcode = 21, .fd = AT_FDCWD, .addr = P("/etc/passwd"), .len = STATX_SIZE, .off = P(&stx) };
 	if (strcmp(name, "renameat") == 0)
-		return (struct sqe){ .opcode = 35, .fd = AT_FDCWD, .addr = P(in_dir("old")), .len = (uint32_t)AT_FDCWD, .off = P(in_dir("new")) };
+		return (struct sqe){
+			.opcode = 35, .fd = AT_FDCWD, .addr = P(in_dir("old")), .len = (uint32_t)AT_FDCWD, .off = P(in_dir("new"))
+		};
 	if (strcmp(name, "unlinkat") == 0)
 		return (struct sqe){ .opcode = 36, .fd = AT_FDCWD, .addr = P(in_dir("old")) };
 	if (strcmp(name, "mkdirat") == 0)
@@ -239,7 +241,9 @@ static struct sqe prepare(const char *name)
 	if (strcmp(name, "symlinkat") == 0)
 		return (struct sqe){ .opcode = 38, .fd = AT_FDCWD, .addr = P("old"), .off = P(in_dir("new")) };
 	if (strcmp(name, "linkat") == 0)
-		return (struct sqe){ .opcode = 39, .fd = AT_FDCWD, .addr = P(in_dir("old")), .len = (uint32_t)AT_FDCWD, .off = P(in_dir("new")) };
+		return (struct sqe){
+			.opcode = 39, .fd = AT_FDCWD, .addr = P(in_dir("old")), .len = (uint32_t)AT_FDCWD, .off = P(in_dir("new"))
+		};
 	if (strcmp(name, "getxattr") == 0)
 		return (struct sqe){ .opcode = 44, .addr = P("user.x"), .off = P(&stx), .len = 16, .addr3 = P(in_dir("old")) };
 	if (strcmp(name, "setxattr") == 0)

@@ -1,7 +1,8 @@
 /*
- * The prover of changes of names and metadata: every call of the family, by every route, in a form that leaves what is there as it was where
- * it succeeds. Names are made in the directories and taken away again. Where nothing can be made, what is there is the target: the
- * floor must refuse to rename or remove it, and does it not, that is an escape and the tree is spoilt, which is just as well.
+ * The prover of changes of names and metadata: every call of the family, by every route, in a form that leaves what
+ * is there as it was where it succeeds. Names are made in the directories and taken away again. Where nothing can be
+ * made, what is there is the target: the floor must refuse to rename or remove it, and does it not, that is an escape
+ * and the tree is spoilt, which is just as well.
  */
 #include <errno.h>
 #include <fcntl.h>

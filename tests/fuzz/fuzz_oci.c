@@ -44,7 +44,8 @@ static void check_path(const uint8_t *data, size_t size)
 	path[size] = '\0';
 	if (inroot_normal(path, out) < 0)
 		return;
-	must(out[0] != '/' && strcmp(out, "..") != 0 && strncmp(out, "../", 3) != 0 && strstr(out, "/../") == NULL && strstr(out, "//") == NULL);
+	must(out[0] != '/' && strcmp(out, "..") != 0 && strncmp(out, "../", 3) != 0 && strstr(out, "/../") == NULL &&
+	     strstr(out, "//") == NULL);
 	size_t n = strlen(out);
 	must(n < 3 || strcmp(out + n - 3, "/..") != 0);
 }

@@ -66,8 +66,8 @@ static int unlock_inherited(int fd)
 }
 
 /*
- * What is to be free: a supervisor whose processor was taken from it may be late to close its copy of a descriptor (docs/LIMITS.md), so it is
- * asked again for a while.
+ * What is to be free: a supervisor whose processor was taken from it may be late to close its copy of a descriptor
+ * (docs/LIMITS.md), so it is asked again for a while.
  */
 static int soon(int (*fn)(int fd))
 {

@@ -1,7 +1,8 @@
 /*
- * Every call that takes a path, on every kind of path: what is wrong with it is told with Linux's errno, in Linux's order, and what is left
- * behind is the same. A fresh set of objects is made for each call (or pair of paths), the call made, and its errno printed with a sum of what lies
- * there then. Lines are short on purpose: a difference names call and paths.
+ * Every call that takes a path, on every kind of path: what is wrong with it is told with Linux's errno, in Linux's
+ * order, and what is left behind is the same. A fresh set of objects is made for each call (or pair of paths), the
+ * call made, and its errno printed with a sum of what lies there then. Lines are short on purpose: a difference names
+ * call and paths.
  *
  * not: root a workspace of root's is the guest's with no right of root's, so what modes refuse differs
  * not: bare the root cannot be listed and /proc not be written to without a view
@@ -75,7 +76,8 @@ static void make(void)
 	make_file("r/in", 0644);
 	make_file("w/in", 0644);
 	make_file("t/in", 0644);
-	if (symlink("f", "lf") < 0 || symlink("e", "le") < 0 || symlink("n", "ln") < 0 || symlink("ll", "ll") < 0 || mkfifo("p", 0644) < 0 ||
+	if (symlink("f", "lf") < 0 || symlink("e", "le") < 0 || symlink("n", "ln") < 0 || symlink("ll", "ll") < 0 ||
+	    mkfifo("p", 0644) < 0 ||
 	    bind(s, (struct sockaddr *)&a, sizeof(a)) < 0 || chmod("s", 0755) < 0)
 		die("links");
 	close(s);
@@ -338,7 +340,8 @@ static void two_paths(void)
 				long r;
 
 				/* Which of two mounts the root is on differs; a name that is too long is told before that of two mounts. */
-				if (strcmp(a, "root") == 0 || strcmp(b, "root") == 0 || (strcmp(a, "long name") == 0 && strcmp(b, "proc fd") == 0) ||
+				if (strcmp(a, "root") == 0 || strcmp(b, "root") == 0 ||
+				    (strcmp(a, "long name") == 0 && strcmp(b, "proc fd") == 0) ||
 				    (strcmp(a, "proc fd") == 0 && strcmp(b, "long name") == 0))
 					continue;
 				errno = 0;
