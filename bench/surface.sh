@@ -46,7 +46,7 @@ surface_own() {
 
 # watched NAME calls|functions COMMAND...: runs COMMAND sh -c ..., which waits for us inside, and tells what it entered: distinct, events.
 watched() {
-  local what=$2 mark=w$RANDOM$RANDOM pid= p
+  local what=$2 mark=w$RANDOM$RANDOM pid='' p
   shift 2
   rm -f "$W/go"
   mkfifo "$W/go" && chmod 666 "$W/go"
@@ -88,7 +88,7 @@ SH
         gabion) out=$(watched "$side" "$what" "$GABION" run --quiet --) ;;
         strict) out=$(watched "$side" "$what" "$GABION" run --quiet --profile strict --) ;;
         bubblewrap) out=$(watched "$side" "$what" bwrap --unshare-all --ro-bind / / --tmpfs /tmp --dev /dev --proc /proc --bind "$W" "$W" --die-with-parent --) ;;
-        runsc) out=$(watched "$side" "$what" runsc --network=none do --cwd "$W" --) ;;
+        runsc) out=$(watched "$side" "$what" runsc --network=none "do" --cwd "$W" --) ;;
       esac
       [ -n "$out" ] || {
         echo "bench: surface: $what, $side: left out: $(tail -n 1 "$T/surface.err" 2>/dev/null)" >&2

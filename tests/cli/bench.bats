@@ -26,5 +26,6 @@ setup() {
   [ "$status" -eq 2 ]
   run --separate-stderr "$BUILD/gabion" bench --against native,strace --json verdict
   [ "$status" -eq 0 ]
+  # shellcheck disable=SC2154 # bats sets it
   [[ $stderr == *"no section measures beside strace"* ]]
 }
