@@ -156,7 +156,7 @@ static void drop_inside(struct places *p)
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n; i++) {
-		if (p->v[i].by_exec && is_inside(p, i)) {
+		if (p->v[i].by_exec && p->v[i].target != NULL && is_inside(p, i)) {
 			free(p->v[i].source);
 			free(p->v[i].target);
 			free(p->v[i].link);
