@@ -164,6 +164,7 @@ static int remove_tree(int root_fd, const char *name)
 static int lock_fd(int dir, bool wait, bool create)
 {
 	int fd = openat(dir, "lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+	struct stat st;
 	int r;
 
 	if (fd < 0)
@@ -171,6 +172,11 @@ static int lock_fd(int dir, bool wait, bool create)
 	do
 		r = flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB));
 	while (r < 0 && errno == EINTR);
+	/* Whoever held it may have removed it, directory and all, before it was ours. */
+	if (r == 0 && fstat(fd, &st) == 0 && st.st_nlink == 0) {
+		errno = ENOENT;
+		r = -1;
+	}
 	if (r < 0) {
 		r = err_now();
 		fd_close(fd);

@@ -80,7 +80,7 @@ record() { in_world "$1" "$GABION" log --credentials; }
   t() {
     local out holder
     out=$(keys "$1" bash -c 'echo "$TOKEN"; curl -sS -i $API/echo; curl -sS -i $API/echo-header; curl -sS -i $API/echo-chunked; curl -sS $API/echo-close; curl -sS -i $API/echo-error
-      curl -sS -i $API/redirect; curl -sS --raw -i $API/echo-chunked; cat /proc/*/environ 2>/dev/null | tr "\0" "\n"; grep -rs RealValue /proc/*/cmdline /run /tmp $HOME') || return 1
+      curl -sS -i $API/redirect; curl -sS --raw -i $API/echo-chunked; cat /proc/*/environ 2>/dev/null | tr "\0" "\n"; grep -rsa RealValue0 /proc/[0-9]*/cmdline /run /tmp $HOME; true') || return 1
     holder=${out%%$'\n'*}
     [[ $holder =~ ^ghp_[A-Z][a-z]+[A-Z][a-z]+[0-9]{10}[a-z]{10}$ && $holder != "$TOKEN" ]] || { echo "no placeholder: $holder"; return 1; }
     [[ $out != *RealValue0123* && $out != *"${TOKEN#ghp_}"* ]] || { echo "the value is inside: $out"; return 1; }
