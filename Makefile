@@ -17,7 +17,7 @@ Q := @
 endif
 say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 
-PKGS := libseccomp jansson yaml-0.1 libcap liburing libcares libssl libcrypto
+PKGS := libseccomp jansson yaml-0.1 libcap liburing libcares
 # A fresh machine has no pkg-config yet: the deps target runs first, then make again.
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)

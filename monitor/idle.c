@@ -30,7 +30,7 @@ static int drop_object(struct dl_phdr_info *info, size_t size, void *arg)
 		uintptr_t to = ((uintptr_t)info->dlpi_addr + ph->p_vaddr + ph->p_memsz + page) & ~page;
 
 		/* Never a segment that was written to (relocations): its pages are not the file's. */
-		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_W) == 0 && info->dlpi_name[0] != '\0')
+		if (ph->p_type == PT_LOAD && (ph->p_flags & PF_W) == 0)
 			(void)madvise((void *)from, to - from, MADV_DONTNEED);
 	}
 	return 0;

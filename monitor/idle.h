@@ -17,7 +17,7 @@ struct idle {
 
 /* 0 or negative errno. NAME is what ps shows ("gabion: relay"), at most 15 bytes. */
 int idle_start(const char *name, struct idle *ret);
-/* Gives the libraries' pages back that the start needed: they are the files', and mapped again where they are needed. */
+/* Gives the pages of program and libraries back that the start needed: they are the files', and mapped again where they are needed. */
 void idle_drop_pages(void);
 /* Ends and reaps it. Takes IDLE_NULL. */
 void idle_stop(struct idle *i);

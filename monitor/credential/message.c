@@ -10,7 +10,6 @@
  */
 #include "monitor/credential/client.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <openssl/rand.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -314,6 +313,11 @@ static _Noreturn void child(const struct credential_list *l, const struct creden
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
 	/* Locks are not inherited. */
+	if (openssl_load(&why) < 0) {
+		(void)!write(ready, "!", 1);
+		(void)write_all(ready, why);
+		_exit(1);
+	}
 	if (mlock(v->memory, v->size) < 0 || madvise(v->memory, v->size, MADV_DONTDUMP) < 0 || RAND_bytes(some, sizeof(some)) != 1)
 		_exit(1);
 	h.buckets = calloc(l->n + 1, sizeof(*h.buckets));

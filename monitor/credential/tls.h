@@ -7,9 +7,8 @@
 
 #include <stdbool.h>
 
-#include <openssl/ssl.h>
-
 #include "credential.h"
+#include "monitor/credential/openssl.h"
 
 struct tls;
 

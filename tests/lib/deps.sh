@@ -22,7 +22,7 @@ libcap-dev           capabilities
 libunwind-dev        stacks of refused calls (loaded when asked for)
 liburing-dev         the ring of the relay
 libc-ares-dev        names asked of the resolvers of the host
-libssl-dev           TLS to and from hosts of credentials
+libssl-dev           TLS to and from hosts of credentials (loaded when asked for)
 libsystemd-dev       cgroups made by systemd (loaded when asked for)
 '
 demo='
