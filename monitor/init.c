@@ -31,7 +31,6 @@
 #include <linux/seccomp.h>
 #include <unistd.h>
 
-#include "monitor/idle.h"
 #include "monitor/isolate.h"
 #include "monitor/launch.h"
 #include "util/err.h"
@@ -340,7 +339,6 @@ _Noreturn void init_main(struct init_config *cfg)
 
 		(void)setrlimit(RLIMIT_NPROC, &(struct rlimit){.rlim_cur = less, .rlim_max = less});
 	}
-	idle_drop_pages();
 	r = isolate_init(cfg->nested, probes(cfg));
 	if (r < 0)
 		_exit(EXIT_FAILURE);

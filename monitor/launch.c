@@ -32,7 +32,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "monitor/idle.h"
 #include "monitor/floor/edge.h"
 #include "monitor/launch.h"
 #include "monitor/tracer.h"
@@ -447,7 +446,6 @@ static _Noreturn void sentry_process(const struct launch *l, struct ends *e, str
 				   .sockets = sockets,
 				   .socket_count = sockets == NULL ? 0 : l->socket_count,
 				   .names_port = l->names_port};
-	idle_drop_pages();
 	if (sentry_run(&sc) < 0)
 		_exit(EXIT_FAILURE);
 	/* No guest is left, but our end would be init's, before it has told the monitor: the monitor ends us.
